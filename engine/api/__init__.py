@@ -1,0 +1,1 @@
+"""Speaks HTTP and Docker's JSON; decides nothing."""

@@ -1,0 +1,1 @@
+"""The /containers and /exec routes."""

@@ -1,0 +1,1 @@
+"""How bytes leave: frames, hijacked streams, progress lines."""

@@ -1,0 +1,1 @@
+"""Decoding and encoding between Docker's JSON and the model."""

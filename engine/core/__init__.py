@@ -1,0 +1,1 @@
+"""Pure vocabulary: model, errors, references, ids, names, units, filters. Imports nothing of ours."""

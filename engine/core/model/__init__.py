@@ -1,0 +1,1 @@
+"""The records: immutable snapshots of what the daemon knows."""

@@ -1,0 +1,16 @@
+"""Named volumes."""
+
+from msgspec import Struct
+
+
+class Volume(Struct, frozen=True, kw_only=True):
+    """One volume: a directory that outlives containers. `mountpoint` is a path on the host."""
+
+    name: str
+    created_at: int
+    driver: str = "local"
+    mountpoint: str = ""
+    scope: str = "local"
+    labels: dict[str, str] | None = None
+    options: dict[str, str] | None = None
+    anonymous: bool = False

@@ -1,0 +1,38 @@
+"""Time as Docker shows it.
+
+Inside the daemon an instant is an `int`: nanoseconds since the Unix epoch, 0 for "never".
+"""
+
+import re
+import time
+from datetime import UTC, datetime
+
+ZERO = "0001-01-01T00:00:00Z"
+_SECOND = 1_000_000_000
+_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:?\d\d)?")
+
+
+def now() -> int:
+    """Return the present instant in nanoseconds since the epoch."""
+    return time.time_ns()
+
+
+def rfc3339(instant: int) -> str:
+    """Format as Go's RFC3339Nano in UTC: trailing zeros of the fraction dropped; year 1 for "never"."""
+    if not instant:
+        return ZERO
+    seconds, nanos = divmod(instant, _SECOND)
+    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    fraction = f"{nanos:09d}".rstrip("0")
+    return f"{text}.{fraction}Z" if fraction else f"{text}Z"
+
+
+def parse_rfc3339(text: str) -> int:
+    """Return the instant that an RFC 3339 text names. Raises ValueError."""
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        raise ValueError(f"not an RFC 3339 time: {text!r}")
+    day, clock, fraction, zone = match.groups()
+    zone = "+00:00" if zone in (None, "Z", "z") else zone
+    seconds = int(datetime.fromisoformat(f"{day}T{clock}{zone}").timestamp())
+    return 0 if text.startswith("0001-01-01") else seconds * _SECOND + int((fraction or "0").ljust(9, "0")[:9])

@@ -1,0 +1,1 @@
+"""Decides; knows no HTTP, no netlink, no tar."""

@@ -1,0 +1,1 @@
+"""Pure functions: container to OCI runtime spec."""

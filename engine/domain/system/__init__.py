@@ -1,0 +1,1 @@
+"""Info, version, disk usage, and prune over everything."""

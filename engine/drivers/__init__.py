@@ -1,0 +1,1 @@
+"""Touch kernel, disk and network."""

@@ -1,0 +1,1 @@
+"""Tree work in a process confined to one root."""

@@ -1,0 +1,1 @@
+"""Packet filter and NAT rules."""

@@ -1,0 +1,1 @@
+"""System calls, process descriptors, and the one way to run a program."""

@@ -1,0 +1,171 @@
+"""The one way to run another program: no shell, no inherited descriptors, no blocking of the event loop.
+
+`posix_spawn` starts it (the daemon's memory is not copied), a pidfd tells of its end, output is read on the loop.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from engine.drivers.linux.pidfd import wait_exit
+
+_CHUNK = 65536
+_LIMIT = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A program's end: exit status (negative: killed by that signal) and what it wrote."""
+
+    args: tuple[str, ...]
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def error(self) -> str:
+        """What it wrote to its standard error, stripped."""
+        return self.stderr.decode(errors="replace").strip()
+
+
+class ProgramFailed(OSError):
+    """A program ended with an exit status other than zero."""
+
+    def __init__(self, completed: Completed) -> None:
+        super().__init__(f"{completed.args[0]}: {completed.error or f'exit status {completed.returncode}'}")
+        self.completed = completed
+
+
+class _Output:
+    """Collects what arrives on a pipe until its end, at most _LIMIT bytes."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.parts: list[bytes] = []
+        self._size = 0
+        self._fd, self.child_end = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self._fd, False)
+        self.ended: asyncio.Future[None] = loop.create_future()
+
+    def start(self) -> None:
+        os.close(self.child_end)
+        self._loop.add_reader(self._fd, self._readable)
+
+    def _readable(self) -> None:
+        try:
+            data = os.read(self._fd, _CHUNK)
+        except BlockingIOError:
+            return
+        if data:
+            if self._size < _LIMIT:
+                self.parts.append(data)
+                self._size += len(data)
+            return
+        self.close()
+
+    def close(self) -> None:
+        if not self.ended.done():
+            self._loop.remove_reader(self._fd)
+            os.close(self._fd)
+            self.ended.set_result(None)
+
+    def abandon(self) -> None:
+        os.close(self._fd)
+        os.close(self.child_end)
+
+
+def spawn(
+    argv: Sequence[str], files: Mapping[int, int], env: Mapping[str, str] | None = None, *, new_session: bool = False
+) -> int:
+    """Start a program and return its pid. `files` maps the child's descriptor numbers to ours; others are closed.
+
+    Raises FileNotFoundError, PermissionError. The caller must reap the child.
+    """
+    # Two steps over high numbers: a direct dup2 could overwrite a source that a later entry still needs.
+    held = {number: _above(fd, 200) for number, fd in files.items()}
+    try:
+        actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in held.items()]
+        return os.posix_spawnp(
+            argv[0],
+            list(argv),
+            dict(os.environ if env is None else env),
+            file_actions=actions,
+            setsigmask=(),
+            setsigdef=(signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
+            setsid=new_session,
+        )
+    finally:
+        for fd in held.values():
+            os.close(fd)
+
+
+def _above(fd: int, floor: int) -> int:
+    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, floor)
+
+
+async def reap(pid: int) -> int:
+    """Wait for our own child and return its exit status, negative for a signal. A cancelled caller kills it."""
+    try:
+        await wait_exit(pid)
+    except asyncio.CancelledError:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        await asyncio.to_thread(os.waitpid, pid, 0)
+        raise
+    return os.waitstatus_to_exitcode(_status(pid))
+
+
+def _status(pid: int) -> int:
+    """Collect a child that has ended already; waitpid returns at once."""
+    return os.waitpid(pid, 0)[1]
+
+
+async def run(
+    argv: Sequence[str], *, stdin: bytes = b"", env: Mapping[str, str] | None = None, pass_fds: Sequence[int] = ()
+) -> Completed:
+    """Run a program to its end. `pass_fds` keep their numbers in the child; a cancelled caller kills the program.
+
+    Raises FileNotFoundError or PermissionError where it cannot be started; a failing exit status is not an error here.
+    """
+    loop = asyncio.get_running_loop()
+    out, err = _Output(loop), _Output(loop)
+    source = _input(stdin)
+    try:
+        files = {0: source, 1: out.child_end, 2: err.child_end, **{fd: fd for fd in pass_fds}}
+        pid = spawn(argv, files, env)
+    except BaseException:
+        out.abandon()
+        err.abandon()
+        raise
+    finally:
+        os.close(source)
+    out.start()
+    err.start()
+    try:
+        returncode = await reap(pid)
+        await asyncio.wait((out.ended, err.ended), timeout=5)
+    finally:
+        out.close()
+        err.close()
+    return Completed(tuple(argv), returncode, b"".join(out.parts), b"".join(err.parts))
+
+
+def _input(data: bytes) -> int:
+    if not data:
+        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    fd = os.memfd_create("stdin", os.MFD_CLOEXEC)
+    os.write(fd, data)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+async def check(argv: Sequence[str], *, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> Completed:
+    """Run a program that must succeed. Raises ProgramFailed with what it wrote to standard error."""
+    completed = await run(argv, stdin=stdin, env=env)
+    if completed.returncode != 0:
+        raise ProgramFailed(completed)
+    return completed

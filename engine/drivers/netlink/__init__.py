@@ -1,0 +1,1 @@
+"""Bridges, veths, namespaces."""
