@@ -36,3 +36,30 @@ def parse_rfc3339(text: str) -> int:
     zone = "+00:00" if zone in (None, "Z", "z") else zone
     seconds = int(datetime.fromisoformat(f"{day}T{clock}{zone}").timestamp())
     return 0 if text.startswith("0001-01-01") else seconds * _SECOND + int((fraction or "0").ljust(9, "0")[:9])
+
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
+_DURATION_UNITS = {"ns": 1, "us": 1000, "µs": 1000, "ms": 10**6, "s": _SECOND, "m": 60 * _SECOND, "h": 3600 * _SECOND}
+
+
+def parse_duration(text: str) -> int:
+    """Return the nanoseconds of a Go duration such as `1h30m`. Raises ValueError."""
+    parts = _DURATION.findall(text)
+    if not parts or "".join(n + u for n, u in parts) != text.removeprefix("-"):
+        raise ValueError(f"not a duration: {text!r}")
+    total = sum(int(float(number) * _DURATION_UNITS[unit]) for number, unit in parts)
+    return -total if text.startswith("-") else total
+
+
+def parse_instant(text: str) -> int:
+    """Return the instant of Unix seconds (with a fraction), an RFC 3339 time, or a Go duration before now.
+
+    Raises ValueError.
+    """
+    whole, _, fraction = text.partition(".")
+    if whole.isdigit() and (fraction.isdigit() or not fraction):
+        return int(whole) * _SECOND + int((fraction or "0").ljust(9, "0")[:9])
+    try:
+        return now() - parse_duration(text)
+    except ValueError:
+        return parse_rfc3339(text if len(text) > 10 else f"{text}T00:00:00Z")

@@ -1,0 +1,135 @@
+"""Attach and logs: a container's output, live and kept."""
+
+import asyncio
+import contextlib
+
+from aiohttp import web
+
+from engine.api.handlers.containers.stream_client import RAW, StreamClient, content_type
+from engine.api.routing import Route
+from engine.api.transport.hijack import hijack
+from engine.api.transport.stdcopy import frame
+from engine.api.transport.stream import ByteStream
+from engine.api.wire import query
+from engine.core.errors import Conflict, WharfError
+from engine.core.model.container import Container, Status
+from engine.domain.containers.log_files import LogFiles
+from engine.domain.containers.streams import Streams, wanted_streams
+from engine.domain.containers.table import ContainerTable
+from engine.drivers.logs.reader import LogOptions
+
+
+class AttachToPaused(Conflict):
+    """A paused container cannot be attached to."""
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(f"container {reference} is paused, unpause the container before attach")
+
+
+class AttachToRestarting(Conflict):
+    """A container between two runs has no streams."""
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(f"container {reference} is restarting, wait until the container is running")
+
+
+class StreamHandlers:
+    """The routes that deliver a container's output."""
+
+    def __init__(self, table: ContainerTable, streams: Streams, logs: LogFiles) -> None:
+        self._table = table
+        self._streams = streams
+        self._logs = logs
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        return [
+            Route("POST", "/containers/{name:.*}/attach", self.attach),
+            Route("GET", "/containers/{name:.*}/logs", self.logs),
+        ]
+
+    async def attach(self, request: web.BaseRequest) -> web.StreamResponse:
+        """POST /containers/{name}/attach."""
+        container = self._attachable(request["name"])
+        tty = container.config.tty
+        wanted = wanted_streams(
+            container,
+            stdin=query.boolean(request, "stdin"),
+            stdout=query.boolean(request, "stdout"),
+            stderr=query.boolean(request, "stderr"),
+            keys=query.text(request, "detachKeys"),
+        )
+        # Taken before the headers go out: once the client reads them it may start the container.
+        opened = await self._streams.open(container) if query.boolean(request, "stream") else None
+        connection = await hijack(request, content_type(request["api_version"], tty=tty))
+        client = StreamClient(connection, framed=not tty)
+        try:
+            if query.boolean(request, "logs"):
+                await self._replay(container, client, stdout=wanted.stdout, stderr=wanted.stderr)
+            if opened is not None:
+                await self._streams.attach(container, opened, client, wanted)
+        except WharfError as error:
+            await client.tell(f"{error}\r\n")
+        finally:
+            if opened is not None:
+                self._streams.abandon(opened)
+            await connection.close()
+        return connection.response
+
+    def _attachable(self, reference: str) -> Container:
+        container = self._table.get(reference)
+        if container.state.status is Status.PAUSED:
+            raise AttachToPaused(reference)
+        if container.state.status is Status.RESTARTING:
+            raise AttachToRestarting(reference)
+        return container
+
+    async def _replay(self, container: Container, client: StreamClient, *, stdout: bool, stderr: bool) -> None:
+        with contextlib.suppress(ConnectionError):
+            async for chunk in self._logs.read(container, LogOptions(stdout=stdout, stderr=stderr)):
+                await client.send(chunk.stream, chunk.data)
+
+    async def logs(self, request: web.BaseRequest) -> web.StreamResponse:
+        """GET /containers/{name}/logs."""
+        container = self._table.get(request["name"])
+        options = _log_options(request, container)
+        chunks = self._logs.read(container, options)
+        tty = container.config.tty
+        version = request["api_version"]
+        answer = ByteStream(request, content_type(version, tty=tty) if version >= (1, 42) else RAW)
+        await answer.begin()
+        try:
+            async for chunk in chunks:
+                await answer.write(chunk.data if tty else frame(chunk.stream, chunk.data))
+        except (ConnectionError, asyncio.CancelledError):
+            await chunks.aclose()
+            raise
+        return await answer.finish()
+
+
+def _log_options(request: web.BaseRequest, container: Container) -> LogOptions:
+    details = query.boolean(request, "details")
+    labels = container.host_config.log_config.config or {}
+    return LogOptions(
+        stdout=query.boolean(request, "stdout"),
+        stderr=query.boolean(request, "stderr"),
+        since=query.instant(request, "since"),
+        until=query.instant(request, "until"),
+        timestamps=query.boolean(request, "timestamps"),
+        tail=_tail(query.text(request, "tail")),
+        follow=query.boolean(request, "follow"),
+        details=_details(container, labels) if details else "",
+    )
+
+
+def _tail(text: str) -> int | None:
+    """Docker takes anything that is not a number for "all"."""
+    return int(text) if text.isdigit() else None
+
+
+def _details(container: Container, options: dict[str, str]) -> str:
+    """Return the `key=value` pairs that log options `labels` and `env` select, as `--details` prints them."""
+    labels, env = container.config.labels or {}, dict(e.partition("=")[::2] for e in container.config.env or ())
+    chosen = {k: labels[k] for k in options.get("labels", "").split(",") if k in labels}
+    chosen |= {k: env[k] for k in options.get("env", "").split(",") if k in env}
+    return ",".join(f"{k}={v}" for k, v in sorted(chosen.items())) + " "

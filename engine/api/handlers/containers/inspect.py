@@ -1,0 +1,63 @@
+"""List, inspect, top: what containers are. Takes snapshots and no lock, so no stuck container delays an answer."""
+
+import asyncio
+
+from aiohttp import web
+
+from engine.api.routing import Route
+from engine.api.transport import reply
+from engine.api.wire import query
+from engine.api.wire.containers import InspectExtras, encode_inspect, encode_summary, encode_top
+from engine.core.model.container import Container
+from engine.domain.containers.exec import Execs
+from engine.domain.containers.selection import Listing, select
+from engine.domain.containers.sizes import Sizer
+from engine.domain.containers.table import ContainerTable
+from engine.domain.containers.top import Top
+from engine.domain.images.images import Images
+
+
+class InspectHandlers:
+    """The routes that only look."""
+
+    def __init__(self, table: ContainerTable, execs: Execs, images: Images, sizer: Sizer, top: Top) -> None:
+        self._table = table
+        self._execs = execs
+        self._images = images
+        self._sizer = sizer
+        self._top = top
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        return [
+            Route("GET", "/containers/json", self.list),
+            Route("GET", "/containers/{name:.*}/json", self.inspect),
+            Route("GET", "/containers/{name:.*}/top", self.top),
+        ]
+
+    async def list(self, request: web.BaseRequest) -> web.StreamResponse:
+        """GET /containers/json."""
+        listing = Listing(
+            all=query.boolean(request, "all"),
+            last=max(query.integer(request, "limit", 0) or 0, 0),
+            filters=query.filters(request),
+        )
+        chosen = select(self._table.all(), listing, self._images.id_of)
+        sizes = await self._sizes(chosen) if query.boolean(request, "size") else {}
+        version = request["api_version"]
+        return reply.json([encode_summary(c, version, self._images, sizes.get(c.id)) for c in chosen])
+
+    async def _sizes(self, containers: list_of[Container]) -> dict[str, tuple[int, int]]:
+        measured = await asyncio.gather(*(self._sizer.measure(c) for c in containers))
+        return {c.id: (m.rw, m.root) for c, m in zip(containers, measured, strict=True)}
+
+    async def inspect(self, request: web.BaseRequest) -> web.StreamResponse:
+        """GET /containers/{name}/json."""
+        container = self._table.get(request["name"])
+        sizes = await self._sizes([container]) if query.boolean(request, "size") else {}
+        extras = InspectExtras(exec_ids=self._execs.of_container(container.id), sizes=sizes.get(container.id))
+        return reply.json(encode_inspect(container, request["api_version"], extras))
+
+    async def top(self, request: web.BaseRequest) -> web.StreamResponse:
+        """GET /containers/{name}/top."""
+        return reply.json(encode_top(await self._top.processes(request["name"], query.text(request, "ps_args"))))

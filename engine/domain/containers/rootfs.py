@@ -1,0 +1,70 @@
+"""A container's file tree, made ready to run in: the overlay mount, its user, working directory and volumes."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from engine.core.model.container import Container, MountPoint
+from engine.domain.containers.announce import Announcer
+from engine.domain.containers.users import ResolvedUser, resolve_user
+from engine.domain.volumes.volumes import Volumes
+from engine.drivers.confine.confine import Confine
+from engine.drivers.storage.overlay import OverlayDriver
+
+_ACCOUNT_FILE_LIMIT = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Rootfs:
+    """A mounted tree, the user to run as, and the mounts with their sources on the host."""
+
+    path: Path
+    user: ResolvedUser
+    mounts: Sequence[MountPoint]
+
+
+class RootfsPreparer:
+    """Mounts and unmounts containers' trees."""
+
+    def __init__(self, overlay: OverlayDriver, confine: Confine, volumes: Volumes, announcer: Announcer) -> None:
+        self._overlay = overlay
+        self._confine = confine
+        self._volumes = volumes
+        self._announcer = announcer
+
+    async def prepare(self, container: Container) -> Rootfs:
+        """Mount the tree and everything that must be in it before the first process. Raises OSError, WharfError."""
+        path = await self._overlay.mount(container.id)
+        user = await self.user(path, container.config.user, container.host_config.group_add or ())
+        if container.config.working_dir:
+            await self._confine.ensure_directory(path, container.config.working_dir, 0, 0)
+        mounts = [await self._mount(container, path, mount) for mount in container.mounts]
+        return Rootfs(path, user, mounts)
+
+    async def user(self, rootfs: Path, user: str, groups: Sequence[str]) -> ResolvedUser:
+        """Resolve a user and groups by the tree's own account files. Raises InvalidParameter."""
+        passwd, group = await asyncio.gather(
+            self._confine.read_file(rootfs, "/etc/passwd", _ACCOUNT_FILE_LIMIT),
+            self._confine.read_file(rootfs, "/etc/group", _ACCOUNT_FILE_LIMIT),
+        )
+        return resolve_user(user, passwd or b"", group or b"", groups)
+
+    async def _mount(self, container: Container, rootfs: Path, mount: MountPoint) -> MountPoint:
+        if mount.type != "volume":
+            return mount
+        source = Path(await self._volumes.mount(mount.name, container.id))
+        if mount.copy_up:
+            await self._confine.copy_up(rootfs, mount.destination, source)
+        self._announcer.volume_mounted(container, mount)
+        return msgspec.structs.replace(mount, source=str(source))
+
+    async def release(self, container: Container) -> None:
+        """Unmount the tree and the volumes. Idempotent."""
+        for mount in container.mounts:
+            if mount.type == "volume":
+                await self._volumes.unmount(mount.name, container.id)
+                self._announcer.volume_unmounted(container, mount)
+        await self._overlay.unmount(container.id)

@@ -1,0 +1,150 @@
+"""A container's view of the network: its namespace, addresses and ports, and the three files in /etc that tell of them."""
+
+import asyncio
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.core import ids
+from engine.core.model.container import Container, Sandbox, Status
+from engine.core.model.network import EndpointSettings
+from engine.domain.containers import etc_files
+from engine.domain.containers.failures import NetworkPeerNotRunning
+from engine.domain.containers.paths import ContainerPaths
+from engine.domain.containers.table import ContainerTable
+from engine.domain.networks.networks import Networks
+from engine.domain.networks.sandbox import SandboxRequest
+
+_HOST_RESOLV_CONF = Path("/etc/resolv.conf")
+_HOST_HOSTS = Path("/etc/hosts")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The namespace's path (None: the host's), and what the container's record learns."""
+
+    netns: str | None
+    sandbox: Sandbox
+    networks: Mapping[str, EndpointSettings]
+    files: "EtcFiles"
+
+
+@dataclass(frozen=True, slots=True)
+class EtcFiles:
+    """Host paths of what the container sees as /etc/hosts, /etc/hostname and /etc/resolv.conf."""
+
+    hosts: Path
+    hostname: Path
+    resolv_conf: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ResolverDefaults:
+    """The daemon's `--dns`, `--dns-search` and `--dns-opt`."""
+
+    servers: Sequence[str] = ()
+    search: Sequence[str] = ()
+    options: Sequence[str] = ()
+
+
+class SandboxPreparer:
+    """Connects containers as they start, and disconnects them when they have ended."""
+
+    def __init__(
+        self, table: ContainerTable, networks: Networks, paths: ContainerPaths, defaults: ResolverDefaults
+    ) -> None:
+        self._table = table
+        self._networks = networks
+        self._paths = paths
+        self._defaults = defaults
+
+    async def prepare(self, container: Container) -> Prepared:
+        """Make the network and the files. Raises WharfError; what was made by then is undone by `release`."""
+        mode = container.host_config.network_mode
+        if mode.startswith("container:"):
+            return self._shared(container, mode.removeprefix("container:"))
+        if mode == "host":
+            return await self._host(container)
+        return await self._own(container)
+
+    def _shared(self, container: Container, peer_reference: str) -> Prepared:
+        peer = self._table.get(peer_reference)
+        if peer.state.status not in (Status.RUNNING, Status.PAUSED):
+            raise NetworkPeerNotRunning(peer.id)
+        netns = f"/proc/{peer.state.pid}/ns/net"
+        return Prepared(netns, Sandbox(), {}, self._files(peer.id))
+
+    async def _host(self, container: Container) -> Prepared:
+        await asyncio.to_thread(self._write_host_files, container)
+        networks = dict(container.networks) or {"host": EndpointSettings()}
+        return Prepared(None, Sandbox(), networks, self._files(container.id))
+
+    async def _own(self, container: Container) -> Prepared:
+        request = SandboxRequest(
+            container_id=container.id,
+            name=container.name,
+            hostname=container.config.hostname,
+            networks=container.networks,
+            port_bindings=container.host_config.port_bindings or {},
+            exposed_ports=tuple(container.config.exposed_ports or ()),
+            publish_all=container.host_config.publish_all_ports,
+        )
+        attached = await self._networks.attach(request)
+        await asyncio.to_thread(self._write_own_files, container, attached.networks)
+        return Prepared(attached.sandbox.netns, attached.sandbox, attached.networks, self._files(container.id))
+
+    def _files(self, container_id: str) -> EtcFiles:
+        paths = self._paths
+        return EtcFiles(paths.hosts(container_id), paths.hostname(container_id), paths.resolv_conf(container_id))
+
+    def _write_host_files(self, container: Container) -> None:
+        """Blocks; call in a thread."""
+        files = self._files(container.id)
+        extra = [etc_files.extra_host(e, "127.0.0.1") for e in container.host_config.extra_hosts or ()]
+        hosts = _read(_HOST_HOSTS) + "".join(f"{address}\t{name}\n" for address, name in extra)
+        _write(files.hosts, hosts)
+        _write(files.hostname, f"{container.config.hostname or socket.gethostname()}\n")
+        wanted = self._wanted(container)
+        host = _read(_HOST_RESOLV_CONF)
+        changed = wanted.servers or wanted.search or wanted.options
+        _write(files.resolv_conf, etc_files.resolv_conf_text(host, wanted) if changed else host)
+
+    def _write_own_files(self, container: Container, networks: Mapping[str, EndpointSettings]) -> None:
+        """Blocks; call in a thread."""
+        files = self._files(container.id)
+        config, host = container.config, container.host_config
+        gateway = next((n.gateway for n in networks.values() if n.gateway), "127.0.0.1")
+        names = etc_files.own_names(config.hostname or ids.short(container.id), config.domainname)
+        own = [(n.ip_address, names) for n in networks.values() if n.ip_address]
+        own += [(n.global_ipv6_address, names) for n in networks.values() if n.global_ipv6_address]
+        extra = [etc_files.extra_host(e, gateway) for e in host.extra_hosts or ()]
+        _write(files.hosts, etc_files.hosts_text([*extra, *own]))
+        _write(files.hostname, f"{config.hostname}\n")
+        _write(files.resolv_conf, etc_files.resolv_conf_text(_read(_HOST_RESOLV_CONF), self._wanted(container)))
+
+    def _wanted(self, container: Container) -> etc_files.Resolver:
+        host = container.host_config
+        return etc_files.Resolver(
+            host.dns or self._defaults.servers,
+            host.dns_search or self._defaults.search,
+            host.dns_options or self._defaults.options,
+        )
+
+    async def release(self, container: Container) -> None:
+        """Undo `prepare`. Idempotent."""
+        mode = container.host_config.network_mode
+        if mode != "host" and not mode.startswith("container:"):
+            await self._networks.detach(container.id)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o644)
