@@ -1,4 +1,4 @@
-"""What is mounted in a container: the kernel's filesystems, the three files in /etc, and what the client asks for. Pure."""
+"""What is mounted in a container: the kernel's filesystems, three files in /etc, what the client asks for. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -210,7 +210,7 @@ def _tmpfs(container: Container) -> list[OciMount]:
 
 
 def tmpfs_options(options: Iterable[str]) -> list[str]:
-    """Merge options with Docker's defaults; of those that undo each other the last one stays. Raises InvalidTmpfsOption."""
+    """Merge options with Docker's defaults; of those that undo each other the last stays. Raises InvalidTmpfsOption."""
     merged: dict[str, str] = {}
     for option in (*_TMPFS_DEFAULTS, *options):
         key = _tmpfs_key(option)

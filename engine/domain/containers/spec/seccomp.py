@@ -1,8 +1,8 @@
 """The system calls that a container may make. Pure.
 
 Profiles are in Docker's format: rules with conditions on capabilities, architecture and kernel. `seccomp.json` is ours:
-its contents were read from dockerd 28.5's OCI bundles, capability by capability; on top of it sockets of AF_ALG are denied
-like those of AF_VSOCK. `socketcall` (32-bit) stays allowed, as its arguments cannot be looked at.
+its contents were read from dockerd 28.5's OCI bundles, capability by capability; on top of it sockets of AF_ALG are
+denied like those of AF_VSOCK. `socketcall` (32-bit) stays allowed, as its arguments cannot be looked at.
 """
 
 import functools

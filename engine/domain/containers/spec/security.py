@@ -27,7 +27,7 @@ READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysr
 
 
 def masked_paths(thermal_throttle: Iterable[str] = ()) -> list[str]:
-    """Return the default masked paths; `thermal_throttle` are those directories of /sys that the host has for its CPUs."""
+    """Return the default masked paths; `thermal_throttle` are such directories in /sys as the host has for its CPUs."""
     return [*MASKED_PATHS, *thermal_throttle]
 
 
