@@ -1,4 +1,4 @@
-"""Answers that come in pieces: logs, events, stats, archives, and those whose headers must be out before they are known.
+"""Answers that come in pieces: logs, events, stats, archives, and the one of wait, whose headers go out first.
 
 Headers leave with `begin`; each write waits while the client is slow; a client that is gone is a ConnectionError.
 """

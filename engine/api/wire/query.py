@@ -13,11 +13,20 @@ _FALSE = ("", "0", "no", "false", "none")
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 
 
-class NotANumber(InvalidParameter):
-    """A parameter that has to be a number is not; the text is that of Go's strconv."""
+class NotANumber(Internal):
+    """A parameter that has to be a number is not; the text is that of Go's strconv, and Docker answers 500."""
 
     def __init__(self, function: str, value: str) -> None:
         super().__init__(f'strconv.{function}: parsing "{value}": invalid syntax')
+
+
+class InvalidDimension(InvalidParameter):
+    """The height or width of a terminal is no number."""
+
+    def __init__(self, name: str, value: str) -> None:
+        what = {"h": "height", "w": "width"}.get(name, name)
+        problem = "value out of range" if value.isdigit() else "invalid syntax"
+        super().__init__(f'invalid resize {what} "{value}": {problem}')
 
 
 class NotATime(Internal):
@@ -59,8 +68,11 @@ def integer(request: web.BaseRequest, name: str, default: int | None = 0) -> int
 
 
 def required_integer(request: web.BaseRequest, name: str) -> int:
-    """Return a number. Raises NotANumber where it is absent, too."""
-    return _number(request.query.get(name, ""))
+    """Return the number of a terminal's dimension, 32 bits. Raises InvalidDimension, where it is absent, too."""
+    value = request.query.get(name, "")
+    if not (value.isascii() and value.isdigit()) or int(value) >= 2**32:
+        raise InvalidDimension(name, value)
+    return int(value)
 
 
 def _number(value: str) -> int:
