@@ -1,0 +1,119 @@
+"""A client's connection: aiohttp's protocol, with what Docker's hijacking needs beside it.
+
+Bytes go through `framing.py`; those behind a request that a handler may take the connection over with are held back.
+A client that shuts down its sending side has not gone away, if it has such a request under way.
+"""
+
+import asyncio
+from typing import Any, NamedTuple
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from engine.api.transport.framing import Framing
+from engine.drivers.linux.hangup import HangupWatch
+
+_MAX_HELD = 64 << 10
+
+
+class Taken(NamedTuple):
+    """A connection that is no longer aiohttp's: bytes that came already, whether the client has ended its input."""
+
+    transport: asyncio.Transport
+    early: bytes
+    half_closed: bool
+    hangups: HangupWatch
+
+
+class Connection(RequestHandler):
+    """One connection."""
+
+    __slots__ = ("_framing", "_half_closed", "_hangups", "_held", "_holding", "_taken")
+
+    def __init__(self, server: "Server", hangups: HangupWatch, **options: Any) -> None:
+        super().__init__(server, loop=asyncio.get_running_loop(), **options)
+        self._framing = Framing()
+        self._hangups = hangups
+        self._held = bytearray()
+        self._holding = False
+        self._half_closed = False
+        self._taken = False
+
+    def data_received(self, data: bytes) -> None:
+        """Cut what came and give the parser its part."""
+        if self._holding:
+            self._hold(data)
+        elif data:
+            self._frame(data)
+        else:
+            # aiohttp calls itself so, to go on with what its parser has kept.
+            super().data_received(data)
+
+    def _frame(self, data: bytes) -> None:
+        while data:
+            now, data, takeable = self._framing.cut(data)
+            if takeable:
+                # Before the parser runs: the handler may start at once.
+                self._holding = True
+                self._hold(data)
+                data = b""
+            if now:
+                super().data_received(now)
+
+    def _hold(self, data: bytes) -> None:
+        self._held += data
+        if len(self._held) >= _MAX_HELD:
+            self._pause_transport_reading()
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        """Keep the connection while a request that may take it is under way; else the client is gone."""
+        if not self._holding:
+            return None
+        self._half_closed = True
+        return True
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Answer; then go on with what was held back, where the connection was not taken after all."""
+        answered = await super().finish_response(request, resp, start_time)
+        if self._holding and not self._taken and not self._messages:
+            self._release()
+        return answered
+
+    def _release(self) -> None:
+        self._holding = False
+        held, self._held = bytes(self._held), bytearray()
+        if self._half_closed:
+            self.close()
+            return
+        if len(held) >= _MAX_HELD:
+            self._resume_transport_reading()
+        self.data_received(held)
+
+    def take(self) -> Taken:
+        """Take the connection away from aiohttp. Raises ConnectionResetError when the client is gone.
+
+        Its loss is then no reason to cancel the handler, which learns of it from its new protocol.
+        """
+        if self.transport is None or self._manager is None:
+            raise ConnectionResetError("the client is gone")
+        if not self._holding or self._taken:
+            raise RuntimeError("this request cannot take its connection")
+        self._taken = True
+        self.keep_alive(False)
+        self._manager.connection_lost(self, None)
+        self._resume_transport_reading()
+        return Taken(self.transport, bytes(self._held), self._half_closed, self._hangups)
+
+
+class Server(web.Server):
+    """aiohttp's low-level server with our connections."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, handler_cancellation=True, **options)
+        self.hangups = HangupWatch()
+
+    def __call__(self) -> Connection:
+        """Return the protocol of a new connection."""
+        return Connection(self, self.hangups, **self._kwargs)
