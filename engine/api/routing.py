@@ -1,7 +1,7 @@
 """The route table: which handler answers a method and a path.
 
 Paths are written as gorilla/mux has them (`/containers/{name:.*}/json`), since a container's or image's name may hold
-slashes. Each route exists bare and below `/v1.NN`. Owns the look-up only; versions are judged in `middleware.py`.
+slashes. Each route exists bare and below `/v1.NN`. Owns the look-up only; versions are judged in `version.py`.
 """
 
 import re
@@ -18,11 +18,15 @@ _VARIABLE = re.compile(r"\{(\w+)(?::[^}]*)?\}")
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A method, a path with at most one variable, and who answers. The variable is found as `request[name]`."""
+    """A method, a path with at most one variable, and who answers. The variable is found as `request[name]`.
+
+    `finishes`: the work goes on when the client leaves in the middle, as half a change is worse than an unwanted one.
+    """
 
     method: str
     path: str
     handler: Handler
+    finishes: bool = False
 
 
 class Match(NamedTuple):
@@ -31,6 +35,7 @@ class Match(NamedTuple):
     handler: Handler
     variable: str
     value: str
+    finishes: bool = False
 
 
 class _Dynamic(NamedTuple):
@@ -38,13 +43,15 @@ class _Dynamic(NamedTuple):
     suffix: str
     variable: str
     handler: Handler
+    finishes: bool
 
     def match(self, path: str) -> Match | None:
         if len(path) < len(self.prefix) + len(self.suffix):
             return None
         if not (path.startswith(self.prefix) and path.endswith(self.suffix)):
             return None
-        return Match(self.handler, self.variable, path[len(self.prefix) : len(path) - len(self.suffix)])
+        value = path[len(self.prefix) : len(path) - len(self.suffix)]
+        return Match(self.handler, self.variable, value, self.finishes)
 
 
 def split_version(path: str) -> tuple[str, str]:
@@ -65,10 +72,10 @@ class Router:
     def _add(self, route: Route) -> None:
         found = _VARIABLE.search(route.path)
         if found is None:
-            self._exact[route.method, route.path] = Match(route.handler, "", "")
+            self._exact[route.method, route.path] = Match(route.handler, "", "", route.finishes)
             return
         prefix, suffix = route.path[: found.start()], route.path[found.end() :]
-        dynamic = _Dynamic(prefix, suffix, found[1], route.handler)
+        dynamic = _Dynamic(prefix, suffix, found[1], route.handler, route.finishes)
         self._dynamic.setdefault((route.method, _first_segment(prefix)), []).append(dynamic)
 
     def find(self, method: str, path: str) -> Match | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
+from engine.api.transport.headers import COMMON
 from engine.api.transport.reply import encode_json
 
 
@@ -15,7 +16,7 @@ class ByteStream:
 
     def __init__(self, request: web.BaseRequest, content_type: str, headers: dict[str, str] | None = None) -> None:
         self._request = request
-        self._response = web.StreamResponse(headers={"Content-Type": content_type, **(headers or {})})
+        self._response = web.StreamResponse(headers={"Content-Type": content_type, **COMMON, **(headers or {})})
 
     @property
     def begun(self) -> bool:
@@ -24,6 +25,7 @@ class ByteStream:
 
     async def begin(self) -> None:
         """Send the headers now. Nothing happens where they are out already."""
+        self._request["begun"] = True
         await self._response.prepare(self._request)
 
     async def write(self, data: bytes) -> None:

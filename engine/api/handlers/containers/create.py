@@ -18,7 +18,7 @@ class CreateHandlers:
 
     def routes(self) -> list[Route]:
         """Return the routes."""
-        return [Route("POST", "/containers/create", self.create)]
+        return [Route("POST", "/containers/create", self.create, finishes=True)]
 
     async def create(self, request: web.BaseRequest) -> web.StreamResponse:
         """POST /containers/create."""

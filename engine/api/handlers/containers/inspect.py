@@ -1,6 +1,7 @@
 """List, inspect, top: what containers are. Takes snapshots and no lock, so no stuck container delays an answer."""
 
 import asyncio
+from collections.abc import Sequence
 
 from aiohttp import web
 
@@ -47,7 +48,7 @@ class InspectHandlers:
         version = request["api_version"]
         return reply.json([encode_summary(c, version, self._images, sizes.get(c.id)) for c in chosen])
 
-    async def _sizes(self, containers: list_of[Container]) -> dict[str, tuple[int, int]]:
+    async def _sizes(self, containers: Sequence[Container]) -> dict[str, tuple[int, int]]:
         measured = await asyncio.gather(*(self._sizer.measure(c) for c in containers))
         return {c.id: (m.rw, m.root) for c, m in zip(containers, measured, strict=True)}
 

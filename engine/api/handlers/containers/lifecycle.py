@@ -16,6 +16,8 @@ from engine.domain.containers.supervisor import Supervisor
 from engine.domain.containers.table import ContainerTable
 from engine.domain.containers.wait import Condition, Waits, parse_condition
 
+_START_WITH_BODY = "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24"
+
 
 class LifecycleHandlers:
     """The routes that change what a container does."""
@@ -29,22 +31,20 @@ class LifecycleHandlers:
     def routes(self) -> list[Route]:
         """Return the routes."""
         return [
-            Route("POST", "/containers/{name:.*}/start", self.start),
-            Route("POST", "/containers/{name:.*}/stop", self.stop),
-            Route("POST", "/containers/{name:.*}/restart", self.restart),
-            Route("POST", "/containers/{name:.*}/kill", self.kill),
-            Route("POST", "/containers/{name:.*}/pause", self.pause),
-            Route("POST", "/containers/{name:.*}/unpause", self.unpause),
-            Route("POST", "/containers/{name:.*}/rename", self.rename),
-            Route("DELETE", "/containers/{name:.*}", self.remove),
-            Route("POST", "/containers/prune", self.prune),
+            Route("POST", "/containers/{name:.*}/start", self.start, finishes=True),
+            Route("POST", "/containers/{name:.*}/stop", self.stop, finishes=True),
+            Route("POST", "/containers/{name:.*}/restart", self.restart, finishes=True),
+            Route("POST", "/containers/{name:.*}/kill", self.kill, finishes=True),
+            Route("POST", "/containers/{name:.*}/pause", self.pause, finishes=True),
+            Route("POST", "/containers/{name:.*}/unpause", self.unpause, finishes=True),
+            Route("POST", "/containers/{name:.*}/rename", self.rename, finishes=True),
+            Route("DELETE", "/containers/{name:.*}", self.remove, finishes=True),
+            Route("POST", "/containers/prune", self.prune, finishes=True),
         ]
 
     async def start(self, request: web.BaseRequest) -> web.StreamResponse:
         """POST /containers/{name}/start."""
-        await refuse_body(
-            request, "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24"
-        )
+        await refuse_body(request, _START_WITH_BODY)
         await self._supervisor.start(request["name"])
         return reply.empty(204)
 
