@@ -1,8 +1,8 @@
 """Tells when the far end of a socket is gone altogether, for sockets that are no longer read.
 
-A client that has shut down its sending side leaves nothing to read, so its later end would go unnoticed until something
-is written to it. The kernel reports it as EPOLLHUP, whatever is asked for (epoll_ctl(2)): for Unix sockets when the peer
-closes, for TCP when it resets the connection.
+A client that has shut down its sending side leaves nothing to read, so its later end would go unnoticed until
+something is written to it. The kernel reports it as EPOLLHUP, whatever is asked for (epoll_ctl(2)): for Unix sockets
+when the peer closes, for TCP when it resets the connection.
 """
 
 import asyncio
