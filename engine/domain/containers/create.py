@@ -1,11 +1,13 @@
-"""`docker create`: from what a client asks for to a record with everything resolved that can be resolved before a start.
+"""`docker create`: from what a client asks for to a record with all resolved that can be resolved before a start.
 
-The record, the name and the references to image, volumes and networks come into being together; whatever fails, nothing
-of them remains.
+The intent is written first, so that a daemon that dies half way undoes it at its next start; the record, the name and
+the references to image and volumes are there together in the end, or nothing of them.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import contextlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,33 +15,44 @@ import msgspec
 
 from engine.core import ids, times
 from engine.core.errors import WharfError
-from engine.core.model.container import Container, ContainerConfig, HostConfig, MountPoint
+from engine.core.model.container import Container, ContainerConfig, HostConfig, Mount, MountPoint
 from engine.core.model.image import Image
-from engine.core.model.network import EndpointSettings
+from engine.core.model.network import EndpointSettings, Network
 from engine.domain.containers.announce import Announcer
 from engine.domain.containers.default_names import random_name
+from engine.domain.containers.endpoint_rules import require_valid_endpoint
 from engine.domain.containers.erase import Belongings
-from engine.domain.containers.failures import BindSourceMissing, VolumesFromInvalid
+from engine.domain.containers.failures import BindSourceMissing, ImageMountUnsupported
+from engine.domain.containers.limits import Limits, enforceable
+from engine.domain.containers.log_options import require_valid_logging
 from engine.domain.containers.merge import Defaults, merge_config, merge_host_config, path_and_args
-from engine.domain.containers.mounts import resolve_mounts
+from engine.domain.containers.mounts import MountContext, resolve_mounts
 from engine.domain.containers.network_settings import requested_networks
 from engine.domain.containers.paths import ContainerPaths
+from engine.domain.containers.peers import Peers
+from engine.domain.containers.security_options import parse_security_options
 from engine.domain.containers.table import ContainerTable
-from engine.domain.containers.validate import Limits, require_valid, require_valid_name, warnings
+from engine.domain.containers.validate import require_valid, require_valid_name, warnings
 from engine.domain.images.images import Images
-from engine.domain.volumes.volumes import Volumes, VolumeRequest
+from engine.domain.volumes.volumes import VolumeRequest, Volumes
 from engine.drivers.storage.overlay import OverlayDriver
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class CreateOptions:
-    """What `POST /containers/create` asks for."""
+    """What `POST /containers/create` asks for.
+
+    `readonly_is_shallow`: read-only binds leave the mounts below them writable (clients before API 1.44).
+    """
 
     config: ContainerConfig
     host_config: HostConfig
     networks: Mapping[str, EndpointSettings] = field(default_factory=dict)
     name: str = ""
     platform: str = ""
+    readonly_is_shallow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +65,13 @@ class Created:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """The daemon's settings that a new container meets."""
+    """The daemon's settings that a new container meets; `find_network` looks one up by name or id."""
 
     paths: ContainerPaths
     defaults: Defaults
     limits: Limits
     announcer: Announcer
+    find_network: Callable[[str], Network | None] = lambda _: None
 
 
 class Creator:
@@ -73,6 +87,7 @@ class Creator:
         surroundings: Surroundings,
     ) -> None:
         self._table = table
+        self._peers = Peers(table)
         self._images = images
         self._volumes = volumes
         self._overlay = overlay
@@ -80,27 +95,37 @@ class Creator:
         self._around = surroundings
 
     async def create(self, options: CreateOptions) -> Created:
-        """Make a container. Raises ImageNotFound, NameInUse, InvalidParameter with dockerd's texts."""
-        if options.name:
-            require_valid_name(options.name)
+        """Make a container. Raises ImageNotFound, NameInUse, InvalidParameter, Internal with dockerd's texts."""
+        limits = self._around.limits
+        host_config, dropped = enforceable(options.host_config, limits)
+        require_valid(options.config, host_config, limits)
+        await asyncio.to_thread(_require_sources, host_config.mounts or ())
         image = self._images.resolve(options.config.image, options.platform)
-        container = self._draft(options, image)
-        require_valid(container, self._around.limits)
-        container = self._named(container, options.name.removeprefix("/"))
+        self._require_valid_endpoints(options.networks)
+        container = self._draft(options, host_config, image)
+        container = msgspec.structs.replace(container, mounts=self._mounts(container, options))
+        container = self._named(container, options.name)
+        made: list[MountPoint] = []
         try:
-            container = await self._furnish(container, image)
+            container = await self._furnish(container, image, made)
             await self._table.insert(container)
         except BaseException:
             self._table.free_name(container.name, container.id)
-            await asyncio.shield(self._belongings.give_up(container, remove_volumes=True))
+            await asyncio.shield(self._undo(msgspec.structs.replace(container, mounts=made)))
             raise
         self._around.announcer.container(container, "create")
-        return Created(container.id, warnings(container, self._around.limits))
+        return Created(container.id, [*dropped, *warnings(host_config, limits)])
 
-    def _draft(self, options: CreateOptions, image: Image) -> Container:
-        container_id = ids.new_id()
-        host_config = merge_host_config(options.host_config, self._around.defaults)
-        config = merge_config(options.config, image.config, host_config, ids.short(container_id))
+    def _require_valid_endpoints(self, networks: Mapping[str, EndpointSettings]) -> None:
+        for name, endpoint in networks.items():
+            require_valid_endpoint(name, endpoint, self._around.find_network(name))
+
+    def _draft(self, options: CreateOptions, host_config: HostConfig, image: Image) -> Container:
+        container_id, around = ids.new_id(), self._around
+        host_config = self._peers.with_ids(merge_host_config(host_config, around.defaults))
+        hostname = around.defaults.hostname if host_config.network_mode == "host" else ids.short(container_id)
+        config = merge_config(options.config, image.config, host_config, hostname)
+        require_valid_logging(host_config.log_config, around.limits.log_drivers)
         path, args = path_and_args(config)
         return Container(
             id=container_id,
@@ -108,15 +133,30 @@ class Creator:
             created_at=times.now(),
             image=image.id,
             config=config,
-            host_config=host_config,
+            host_config=self._peers.with_links(host_config),
             path=path,
             args=args,
             networks=requested_networks(options.networks, host_config, config),
-            log_path=str(self._around.paths.log(container_id)),
+            log_path=str(around.paths.log(container_id)),
         )
 
+    def _mounts(self, container: Container, options: CreateOptions) -> list[MountPoint]:
+        """Return the mounts, with a name for each volume that has none yet."""
+        parse_security_options(container.host_config.security_opt or ())
+        context = MountContext(
+            volumes_from=self._peers.volumes(container.host_config),
+            data_root=str(self._around.paths.data),
+            readonly_is_shallow=options.readonly_is_shallow,
+        )
+        wanted = resolve_mounts(container.config, container.host_config, context)
+        if any(m.type == "image" for m in wanted):
+            raise ImageMountUnsupported
+        return [msgspec.structs.replace(m, name=ids.new_id()) if m.anonymous else m for m in wanted]
+
     def _named(self, container: Container, wanted: str) -> Container:
-        name = wanted or self._free_name()
+        if wanted:
+            require_valid_name(wanted)
+        name = wanted.removeprefix("/") or self._free_name()
         self._table.reserve_name(name, container.id)
         return msgspec.structs.replace(container, name=name)
 
@@ -127,45 +167,41 @@ class Creator:
                 return name
         return ids.short(ids.new_id())
 
-    async def _furnish(self, container: Container, image: Image) -> Container:
-        """Give the container its layer, directories, volumes and references."""
+    async def _furnish(self, container: Container, image: Image, made: list[MountPoint]) -> Container:
+        """Give the container its references, volumes, layer and directory; `made` grows with each mount."""
         self._images.acquire(image.id, container.id)
+        await self._table.intend(container)
         layers = await self._images.unpacked(image)
-        wanted = resolve_mounts(container.config, container.host_config, self._volume_sources(container))
-        mounts = [await self._realised(container, mount) for mount in wanted]
-        container = msgspec.structs.replace(container, mounts=mounts, layers=layers)
+        for mount in container.mounts:
+            made.append(await self._realised(container, mount))
         await self._overlay.create(container.id, layers)
         await asyncio.to_thread(_make_home, self._around.paths.home(container.id))
-        return container
-
-    def _volume_sources(self, container: Container) -> list[tuple[Sequence[MountPoint], str]]:
-        """Return the mounts of each container that `--volumes-from` names, and the mode given there."""
-        found: list[tuple[Sequence[MountPoint], str]] = []
-        for entry in container.host_config.volumes_from or ():
-            reference, _, mode = entry.partition(":")
-            try:
-                found.append((self._table.get(reference).mounts, mode))
-            except WharfError as error:
-                raise VolumesFromInvalid(str(error)) from error
-        return found
+        return msgspec.structs.replace(container, mounts=list(made), layers=layers)
 
     async def _realised(self, container: Container, mount: MountPoint) -> MountPoint:
         if mount.type == "bind":
-            await asyncio.to_thread(_require_bind_source, mount)
-            return mount
+            await asyncio.to_thread(_make_source, mount)
         if mount.type != "volume":
             return mount
-        driver = mount.spec.volume_options if mount.spec else None
+        options = mount.spec.volume_options if mount.spec else None
         request = VolumeRequest(
-            name=mount.name or ids.new_id(),
+            name=mount.name,
             driver=mount.driver,
-            labels=driver.labels if driver else None,
-            options=driver.driver_config.options if driver and driver.driver_config else None,
+            labels=options.labels if options else None,
+            options=options.driver_config.options if options and options.driver_config else None,
             anonymous=mount.anonymous,
         )
         volume = await self._volumes.create(request)
         await self._volumes.acquire(volume.name, container.id)
-        return msgspec.structs.replace(mount, name=volume.name, source=volume.mountpoint, driver=volume.driver)
+        return msgspec.structs.replace(mount, source=volume.mountpoint, driver=volume.driver)
+
+    async def _undo(self, container: Container) -> None:
+        """Remove what was made by the time something failed; what cannot be removed now is, at the next start."""
+        try:
+            await self._belongings.give_up(container, remove_volumes=True)
+            await self._table.remove(container.id)
+        except (OSError, WharfError) as error:
+            log.error("leftovers of a container that was not created (%s): %s", container.id, error)
 
 
 def _make_home(home: Path) -> None:
@@ -173,11 +209,15 @@ def _make_home(home: Path) -> None:
     home.mkdir(mode=0o710, parents=True)
 
 
-def _require_bind_source(mount: MountPoint) -> None:
-    """Make the directory of a `--volume` bind that does not exist; a `--mount` bind must. Blocks; call in a thread."""
-    source = Path(mount.source)
-    if source.exists():
-        return
-    if mount.spec is not None and not (mount.spec.bind_options and mount.spec.bind_options.create_mountpoint):
-        raise BindSourceMissing(mount.source)
-    source.mkdir(parents=True, exist_ok=True)
+def _require_sources(mounts: Sequence[Mount]) -> None:
+    """Raise BindSourceMissing for a `--mount` bind of nothing. Blocks; call in a thread."""
+    for mount in mounts:
+        makes = mount.bind_options is not None and mount.bind_options.create_mountpoint
+        if mount.type == "bind" and not makes and not Path(mount.source).exists():
+            raise BindSourceMissing(mount.source)
+
+
+def _make_source(mount: MountPoint) -> None:
+    """Make the directory of a `--volume` bind that does not exist. Blocks; call in a thread."""
+    with contextlib.suppress(FileExistsError):
+        Path(mount.source).mkdir(parents=True)

@@ -1,6 +1,14 @@
 """The errors of the container part, with dockerd's texts: clients match on them."""
 
-from engine.core.errors import Conflict, Forbidden, Internal, InvalidParameter, NotFound, NotModified
+from engine.core.errors import (
+    Conflict,
+    Forbidden,
+    Internal,
+    InvalidParameter,
+    NotFound,
+    NotImplementedHere,
+    NotModified,
+)
 
 
 class ContainerNotFound(NotFound):
@@ -207,5 +215,26 @@ class BindSourceMissing(InvalidParameter):
         super().__init__(f'invalid mount config for type "bind": bind source path does not exist: {source}')
 
 
-class VolumesFromInvalid(InvalidParameter):
-    """`--volumes-from` of a container that does not exist."""
+class PeerMissing(InvalidParameter):
+    """A container whose namespace or volumes are to be shared does not exist."""
+
+
+class EmptyReference(InvalidParameter):
+    """`--volumes-from :ro`."""
+
+    def __init__(self) -> None:
+        super().__init__('invalid name or ID supplied: ""')
+
+
+class LinkTargetMissing(InvalidParameter):
+    """`--link` to a container that does not exist."""
+
+    def __init__(self, reference: str, reason: str) -> None:
+        super().__init__(f"could not get container for {reference}: {reason}")
+
+
+class ImageMountUnsupported(NotImplementedHere):
+    """`--mount type=image` (API 1.48)."""
+
+    def __init__(self) -> None:
+        super().__init__("mounts of type image are not supported by this daemon")

@@ -1,4 +1,4 @@
-"""Which networks a new container asks for. Pure."""
+"""Which networks a new container asks for, and what is left of their settings when it has ended. Pure."""
 
 from collections.abc import Mapping
 
@@ -11,31 +11,32 @@ from engine.core.model.network import EndpointSettings
 def requested_networks(
     asked: Mapping[str, EndpointSettings], host_config: HostConfig, config: ContainerConfig
 ) -> dict[str, EndpointSettings]:
-    """Return the endpoints by network name: those asked for, and that of the network mode.
+    """Return the endpoints by network name: those asked for; where none is, that of the network mode.
 
     Addresses that a client copied from an inspect answer are not requests: only `IPAMConfig` and `MacAddress` are.
     """
     mode = host_config.network_mode
-    if mode.startswith("container:"):
+    if mode.startswith("container:") or config.network_disabled:
         return {}
-    name = "bridge" if mode in ("", "default") else mode
-    wanted = {_real(n): _request(e, "") for n, e in asked.items()}
-    wanted[name] = _request(asked.get(name) or asked.get("default") or EndpointSettings(), config.mac_address)
-    return wanted if mode not in ("host", "none") else {name: wanted[name]}
+    name = _real(mode)
+    wanted = {_real(n): _request(e) for n, e in asked.items()}
+    if mode in ("host", "none") or not wanted:
+        return {name: wanted.get(name) or _request(EndpointSettings())}
+    return wanted
 
 
 def _real(name: str) -> str:
-    return "bridge" if name == "default" else name
+    return "bridge" if name in ("", "default") else name
 
 
-def _request(endpoint: EndpointSettings, mac_address: str) -> EndpointSettings:
+def _request(endpoint: EndpointSettings) -> EndpointSettings:
     return EndpointSettings(
         ipam_config=endpoint.ipam_config,
         links=endpoint.links,
         aliases=endpoint.aliases,
         driver_opts=endpoint.driver_opts,
         gw_priority=endpoint.gw_priority,
-        requested_mac=endpoint.mac_address or mac_address,
+        requested_mac=endpoint.mac_address,
     )
 
 

@@ -1,7 +1,7 @@
 """Which containers there are: immutable snapshots in memory, written through to the store.
 
-Readers (`ps`, `inspect`, `stats`) take a snapshot and no lock; whoever changes a container holds `lock(id)` and replaces
-its snapshot. Names are unique, and taken the moment they are reserved.
+Readers (`ps`, `inspect`, `stats`) take a snapshot and no lock; whoever changes a container holds `lock(id)` and
+replaces its snapshot. Names are unique, and taken the moment they are reserved.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from engine.core import ids
-from engine.core.model.container import Container, State
+from engine.core.model.container import Container, State, Status
 from engine.domain.containers.failures import AmbiguousPrefix, ContainerNotFound, NameInUse
 from engine.state.store import Delete, Put, Store
 
@@ -48,9 +48,9 @@ class ContainerTable:
         """
         if found := self._by_id.get(reference):
             return found
-        if owner := self._names.get(reference.removeprefix("/")):
-            if owner in self._by_id:
-                return self._by_id[owner]
+        owner = self._names.get(reference.removeprefix("/"))
+        if owner is not None and owner in self._by_id:
+            return self._by_id[owner]
         fitting = ids.matching(reference, self._by_id)
         if len(fitting) > 1:
             raise AmbiguousPrefix(reference)
@@ -76,6 +76,12 @@ class ContainerTable:
         """Give a name back, where it is this container's."""
         if self._names.get(name) == container_id:
             del self._names[name]
+
+    async def intend(self, container: Container) -> None:
+        """Write down a container that is about to be made, as one to be removed: a daemon that dies before `insert`
+        finds and undoes it at its next start. Not visible; `remove` forgets it."""
+        state = msgspec.structs.replace(container.state, status=Status.REMOVING)
+        await self._store.commit(Put(KIND, container.id, msgspec.structs.replace(container, state=state)))
 
     async def insert(self, container: Container) -> None:
         """Add a container whose name is reserved already; visible once it is written."""

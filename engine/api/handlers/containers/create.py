@@ -6,7 +6,7 @@ from engine.api.routing import Route
 from engine.api.transport import reply
 from engine.api.wire import query
 from engine.api.wire.body import read_body
-from engine.api.wire.containers import decode_create
+from engine.api.wire.create_request import decode_create
 from engine.domain.containers.create import CreateOptions, Creator
 
 
@@ -18,13 +18,19 @@ class CreateHandlers:
 
     def routes(self) -> list[Route]:
         """Return the routes."""
-        return [Route("POST", "/containers/create", self.create, finishes=True)]
+        return [Route("POST", "/containers/create", self.create)]
 
     async def create(self, request: web.BaseRequest) -> web.StreamResponse:
         """POST /containers/create."""
-        config, host_config, networks = decode_create(await read_body(request), request["api_version"])
+        version = request["api_version"]
+        wanted = decode_create(await read_body(request), version)
         options = CreateOptions(
-            config, host_config, networks, query.text(request, "name"), query.text(request, "platform")
+            config=wanted.config,
+            host_config=wanted.host_config,
+            networks=wanted.networks,
+            name=query.text(request, "name"),
+            platform=query.text(request, "platform") if version >= (1, 41) else "",
+            readonly_is_shallow=wanted.readonly_is_shallow,
         )
         created = await self._creator.create(options)
-        return reply.json({"Id": created.id, "Warnings": list(created.warnings)}, status=201)
+        return reply.json({"Id": created.id, "Warnings": [*created.warnings, *wanted.warnings]}, status=201)
