@@ -5,18 +5,29 @@ from msgspec import Struct
 from engine.core.model.container import ContainerConfig
 
 
+class Platform(Struct, frozen=True, kw_only=True):
+    """An operating system and a processor, as image indexes name them."""
+
+    os: str = ""
+    architecture: str = ""
+    variant: str = ""
+    os_version: str = ""
+    os_features: list[str] | None = None
+
+
 class Descriptor(Struct, frozen=True, kw_only=True):
     """A typed pointer at a blob (OCI image spec, "Content Descriptors"). `size` in bytes."""
 
     media_type: str
     digest: str
     size: int
-    platform: str = ""
+    platform: Platform | None = None
     annotations: dict[str, str] | None = None
+    artifact_type: str = ""
 
 
 class HistoryEntry(Struct, frozen=True, kw_only=True):
-    """One step of an image's making."""
+    """One step of an image's making. `created` in nanoseconds since the epoch, 0: not said."""
 
     created: int = 0
     created_by: str = ""
@@ -26,28 +37,44 @@ class HistoryEntry(Struct, frozen=True, kw_only=True):
 
 
 class Image(Struct, frozen=True, kw_only=True):
-    """What the daemon needs to know of an image for this host's platform, computed once from its blobs.
+    """What the daemon needs to know of one platform's image, computed once from its blobs.
 
-    `id` is the target's digest (an index or a manifest); `manifest` is the digest of the platform's manifest and
-    `config_digest` that of its config blob. `layers` are the layer descriptors and `diff_ids` their uncompressed
-    digests, bottom first. `size` is what the store holds for it in bytes: content blobs and unpacked layers.
+    `id` is the target's digest (an index or a manifest), by which users know it; `manifest` points at this platform's
+    manifest, which is the target itself where there is no index. `layers` are the layers' descriptors and `diff_ids`
+    their uncompressed digests, bottom first. `created` is None where the configuration says nothing of it.
     """
 
     id: str
     target: Descriptor
-    manifest: str
-    config_digest: str
-    created: int = 0
+    manifest: Descriptor
+    config_descriptor: Descriptor
+    created: int | None = None
     author: str = ""
     comment: str = ""
     docker_version: str = ""
-    architecture: str = ""
-    variant: str = ""
-    os: str = ""
-    os_version: str = ""
+    platform: Platform = Platform()
     config: ContainerConfig = ContainerConfig()
     layers: list[Descriptor] = []
     diff_ids: list[str] = []
     history: list[HistoryEntry] = []
-    size: int = 0
-    tagged_at: int = 0
+
+
+class StoredImage(Struct, frozen=True, kw_only=True):
+    """All that the store has of a target. It exists until it is deleted, whether it has names or not.
+
+    `manifests` are the entries of an index in their order, or the target alone; `images` those of them whose content is
+    here. `deleted`: gone for users; it is kept for the layers of the containers that still hold it.
+    """
+
+    target: Descriptor
+    manifests: list[Descriptor]
+    images: list[Image]
+    deleted: bool = False
+
+
+class ImageName(Struct, frozen=True, kw_only=True):
+    """A full reference (`docker.io/library/busybox:latest`) and the digest that it points at."""
+
+    name: str
+    target: str
+    tagged_at: int

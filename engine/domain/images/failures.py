@@ -1,0 +1,158 @@
+"""What goes wrong with images, in dockerd's words."""
+
+from engine.core.errors import Conflict, Internal, InvalidParameter, NotFound, NotImplementedHere
+from engine.core.ids import short
+from engine.core.model.image import Platform
+from engine.domain.images.platforms import format_platform
+
+
+class ImageNotFound(NotFound):
+    """No image has that name or id; docker-py and the CLI know the text."""
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(f"No such image: {reference}")
+
+
+class AmbiguousReference(InvalidParameter):
+    """A shortened id fits several images."""
+
+    def __init__(self) -> None:
+        super().__init__("ambiguous reference")
+
+
+class PlatformNotProvided(NotFound):
+    """The image is here, but not for that platform."""
+
+    def __init__(self, reference: str, platform: Platform) -> None:
+        super().__init__(
+            f"image with reference {reference} was found but does not provide the specified platform "
+            f"({format_platform(platform)})"
+        )
+
+
+class NoMatchingManifest(NotFound):
+    """An index has no entry for the platform."""
+
+    def __init__(self, platform: Platform) -> None:
+        super().__init__(
+            f"no matching manifest for {format_platform(platform)} in the manifest list entries: "
+            "no match for platform in manifest: not found"
+        )
+
+
+class ResolveFailed(Internal):
+    """The registry did not say what a name stands for."""
+
+    def __init__(self, reference: str, cause: str) -> None:
+        super().__init__(f'failed to resolve reference "{reference}": {cause}')
+
+
+class ResolveNotFound(NotFound):
+    """The registry does not know the name."""
+
+    def __init__(self, reference: str, cause: str) -> None:
+        super().__init__(f'failed to resolve reference "{reference}": {cause}')
+
+
+class MalformedImage(Internal):
+    """A manifest, index or configuration that is damaged, hostile or of an unknown kind."""
+
+
+class UnsupportedMediaType(NotImplementedHere):
+    """Content of a kind that is not an image for containers."""
+
+    def __init__(self, media_type: str) -> None:
+        super().__init__(f"unsupported media type {media_type}")
+
+
+class SchemaOne(NotImplementedHere):
+    """The image format of the years before 2016."""
+
+    def __init__(self, media_type: str) -> None:
+        super().__init__(
+            f'media type "{media_type}" is no longer supported since containerd v2.1, please rebuild the image as '
+            '"application/vnd.docker.distribution.manifest.v2+json" or "application/vnd.oci.image.manifest.v1+json"'
+        )
+
+
+class LayerMismatch(Internal):
+    """What a layer unpacks to is not what the configuration says."""
+
+    def __init__(self, digest: str, wanted: str, found: str) -> None:
+        super().__init__(f'wrong diff id calculated on extraction "{found}" of {digest}, expected "{wanted}"')
+
+
+class ExtractFailed(Internal):
+    """A layer cannot be unpacked."""
+
+    def __init__(self, digest: str, cause: str) -> None:
+        super().__init__(f"failed to extract layer {digest}: {cause}")
+
+
+class DeleteConflict(Conflict):
+    """An image is in use."""
+
+    def __init__(self, reference: str, reason: str, *, forcible: bool = True) -> None:
+        how = "must be forced" if forcible else "cannot be forced"
+        super().__init__(f"conflict: unable to delete {reference} ({how}) - {reason}")
+
+
+class InvalidTag(InvalidParameter):
+    """A tag that does not follow the grammar."""
+
+    def __init__(self) -> None:
+        super().__init__("invalid tag format")
+
+
+class DigestAsName(InvalidParameter):
+    """A digest is given where a new name is wanted."""
+
+    def __init__(self, text: str = "cannot import digest reference") -> None:
+        super().__init__(text)
+
+
+class UnrecognizedArchive(Internal):
+    """A tar archive that holds no images."""
+
+    def __init__(self) -> None:
+        super().__init__("unrecognized image format")
+
+
+class ArchiveTruncated(Internal):
+    """A tar archive ends too early, or is none."""
+
+    def __init__(self, text: str = "unexpected EOF") -> None:
+        super().__init__(text)
+
+
+class InvalidUntil(Internal):
+    """The `until` filter is no time."""
+
+    def __init__(self, value: str) -> None:
+        super().__init__(f'failed to parse value as time or duration: "{value}"')
+
+
+class NotAChange(InvalidParameter):
+    """A `--change` instruction that cannot be applied to a finished image."""
+
+    def __init__(self, instruction: str) -> None:
+        super().__init__(f"{instruction} is not a valid change command")
+
+
+class TagMissing(NotFound):
+    """Push of a name that does not exist."""
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(f"tag does not exist: {reference}")
+
+
+class NoTagToPush(NotFound):
+    """Push of a repository of which there is no tag."""
+
+    def __init__(self, repository: str) -> None:
+        super().__init__(f"An image does not exist locally with the tag: {repository}")
+
+
+def used_by(container_id: str, state: str) -> str:
+    """Return the reason for which an image cannot go: `state` is running or stopped."""
+    return f"image is being used by {state} container {short(container_id)}"

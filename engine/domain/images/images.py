@@ -1,0 +1,111 @@
+"""Images as the other parts of the daemon see them: find one, hold one, have it unpacked."""
+
+import asyncio
+from collections.abc import Sequence
+
+from engine.core.digest import chain_ids
+from engine.core.errors import WharfError
+from engine.core.model.image import Image, Platform, StoredImage
+from engine.domain.images import lookup
+from engine.domain.images.catalog import Catalog
+from engine.domain.images.failures import PlatformNotProvided
+from engine.domain.images.garbage import Garbage, needs_of
+from engine.domain.images.platforms import best, host, parse_platform, same
+from engine.domain.images.unpack import Unpacker, layer_sources
+
+
+class Images:
+    """All images. Holders are the ids of containers."""
+
+    def __init__(self, catalog: Catalog, garbage: Garbage, unpacker: Unpacker) -> None:
+        self._catalog = catalog
+        self._garbage = garbage
+        self._unpacker = unpacker
+        self._holders: dict[str, set[str]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def find(self, reference: str) -> StoredImage:
+        """Return an image with all its platforms. Raises ImageNotFound, InvalidReference."""
+        return lookup.find(self._catalog, reference)
+
+    def resolve(self, reference: str, platform: str = "") -> Image:
+        """Return an image for a platform, this host's where none is named or, failing that, whichever there is.
+
+        Raises ImageNotFound, PlatformNotProvided, InvalidPlatform, InvalidReference.
+        """
+        wanted = parse_platform(platform) if platform else None
+        return choose(self.find(reference), reference, wanted)
+
+    def id_of(self, reference: str) -> str | None:
+        """Return the id of the image that is meant, None where there is none."""
+        try:
+            return self.find(reference).target.digest
+        except WharfError:
+            return None
+
+    def acquire(self, image_id: str, holder: str) -> None:
+        """Keep an image's layers for a container. Taking it twice is taking it once."""
+        self._holders.setdefault(image_id, set()).add(holder)
+
+    def release(self, image_id: str, holder: str) -> None:
+        """Give an image back; one that is deleted and held no more goes in the background."""
+        holders = self._holders.get(image_id, set())
+        holders.discard(holder)
+        if holders:
+            return
+        self._holders.pop(image_id, None)
+        stored = self._catalog.get_any(image_id)
+        if stored is not None and stored.deleted:
+            task = asyncio.get_running_loop().create_task(self._drop(stored), name=f"drop-{image_id[7:19]}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def holders(self, image_id: str) -> list[str]:
+        """Return the containers that were made from an image."""
+        return sorted(self._holders.get(image_id, ()))
+
+    async def unpacked(self, image: Image) -> list[str]:
+        """Return the chain IDs of an image's layers, bottom first, having unpacked what was missing.
+
+        Raises ExtractFailed, LayerMismatch, BlobMissing.
+        """
+        for source in layer_sources(image):
+            await self._unpacker.ensure(source)
+        return list(chain_ids(image.diff_ids))
+
+    async def restored(self) -> None:
+        """Delete what a killed daemon has left. To be called once, after all containers have taken their images."""
+        for stored in self._catalog.everything():
+            if stored.deleted and not self._holders.get(stored.target.digest):
+                await self._catalog.remove(stored.target.digest, held=False)
+        await self._garbage.collect_all()
+
+    async def _drop(self, stored: StoredImage) -> None:
+        current = self._catalog.get_any(stored.target.digest)
+        if current is not None and current.deleted and not self._holders.get(stored.target.digest):
+            await self._catalog.remove(stored.target.digest, held=False)
+            await self._garbage.collect(needs_of(stored))
+
+    async def close(self) -> None:
+        """Finish deletions under way."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def choose(stored: StoredImage, reference: str, wanted: Platform | None) -> Image:
+    """Return the platform's image. Raises PlatformNotProvided."""
+    if wanted is not None:
+        found = next((i for i in stored.images if same(wanted, platform_of(i))), None)
+        if found is None:
+            raise PlatformNotProvided(reference, wanted)
+        return found
+    return preferred(stored.images)
+
+
+def preferred(images: Sequence[Image]) -> Image:
+    """Return the image that suits this host best, the first where none does."""
+    return images[max(best(host(), [platform_of(i) for i in images]), 0)]
+
+
+def platform_of(image: Image) -> Platform:
+    """Return what an image is for: the configuration knows better than an index, which may not say."""
+    return image.platform if image.platform.architecture else image.manifest.platform or image.platform

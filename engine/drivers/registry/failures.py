@@ -1,0 +1,77 @@
+"""What can go wrong at a registry; the texts are those of dockerd with the containerd image store."""
+
+from engine.core.errors import Internal, NotFound
+
+
+class RegistryUnreachable(Internal):
+    """No answer: name resolution, connection, TLS, time-out."""
+
+    def __init__(self, method: str, url: str, cause: str) -> None:
+        super().__init__(f'{method.capitalize()} "{url}": {cause}')
+
+
+class UnexpectedStatus(Internal):
+    """An answer that is none of those expected."""
+
+    def __init__(self, method: str, url: str, status: str, detail: str = "") -> None:
+        more = f": {detail}" if detail else ""
+        super().__init__(f"unexpected status from {method} request to {url}: {status}{more}")
+        self.is_temporary = status.startswith(("5", "408", "429"))
+
+
+class ManifestNotFound(NotFound):
+    """The registry has no such manifest."""
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(f"{reference}: not found")
+
+
+class ContentNotFound(NotFound):
+    """The registry has no such blob."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(f"content at {url} not found: not found")
+
+
+class RepositoryNotFound(NotFound):
+    """The registry does not know the repository (all its tags were asked for)."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"repository {name} not found: name unknown: repository name not known to registry")
+
+
+class AccessDenied(Internal):
+    """The registry wants to know more of the client than it told."""
+
+    def __init__(self, action: str, reason: str) -> None:
+        super().__init__(
+            f"{action} access denied, repository does not exist or may require authorization: {reason}",
+        )
+
+
+class InvalidChallenge(Internal):
+    """What the registry asks for makes no sense or would give secrets away."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"invalid authorization challenge: {reason}")
+
+
+class ResponseTooLarge(Internal):
+    """A document is larger than any sane one."""
+
+    def __init__(self, url: str, limit: int) -> None:
+        super().__init__(f"answer of {url} is larger than {limit} bytes")
+
+
+class MalformedAnswer(Internal):
+    """An answer that does not follow the distribution specification."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(f"malformed answer of {url}: {reason}")
+
+
+class TransferInterrupted(Internal):
+    """The connection broke in the middle of a blob; what has arrived is kept."""
+
+    def __init__(self, url: str, cause: str) -> None:
+        super().__init__(f"failed to copy: {url}: {cause}")

@@ -1,0 +1,230 @@
+"""A repository at a registry: resolve names, read manifests, blobs and tags (OCI distribution specification).
+
+Each question goes to the mirrors in turn and then to the registry itself. Only the registry itself is shown credentials.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import aiohttp
+import msgspec
+
+from engine.core import digest as digests
+from engine.core.errors import WharfError
+from engine.core.model.image import Descriptor
+from engine.core.references import Reference
+from engine.drivers.registry.authorize import Authorizer
+from engine.drivers.registry.credentials import ANONYMOUS, Credentials
+from engine.drivers.registry.failures import (
+    ContentNotFound,
+    MalformedAnswer,
+    ManifestNotFound,
+    RepositoryNotFound,
+    ResponseTooLarge,
+    TransferInterrupted,
+    UnexpectedStatus,
+)
+from engine.drivers.registry.settings import Endpoint, endpoints
+from engine.drivers.registry.transport import Transport, explain
+
+T = TypeVar("T")
+MANIFEST_LIMIT = 4 << 20
+_MANIFEST_TYPES = (
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
+    "*/*",
+)
+_ACCEPT = {"Accept": ", ".join(_MANIFEST_TYPES)}
+_MAX_TAG_PAGES = 1000
+
+
+class Source:
+    """The repository at one endpoint."""
+
+    def __init__(self, transport: Transport, endpoint: Endpoint, path: str, authorizer: Authorizer) -> None:
+        self._transport = transport
+        self.endpoint = endpoint
+        self.path = path
+        self.authorizer = authorizer
+
+    async def send(
+        self, method: str, path: str, headers: Mapping[str, str], data: bytes | None = None
+    ) -> aiohttp.ClientResponse:
+        """Send a request, with a token got on the way where one is wanted. `path` is below `/v2/<name>/` or a URL."""
+        where = path if "://" in path else f"/v2/{self.path}/{path}"
+        if self.endpoint.mirror and "://" not in where:
+            where += f"{'&' if '?' in where else '?'}ns={self.endpoint.domain}"
+        for _ in range(2):
+            response = await self._transport.send(
+                self.endpoint, method, where, {**headers, **self.authorizer.headers()}, data
+            )
+            if response.status != 401:
+                break
+            challenges = response.headers.getall("WWW-Authenticate", [])
+            response.release()
+            if not await self.authorizer.answer(str(response.url), challenges):
+                break
+        return response
+
+
+class Repository:
+    """A repository by its domain and path. Use it for one client's request."""
+
+    def __init__(
+        self, transport: Transport, reference: Reference, credentials: Credentials, action: str = "pull"
+    ) -> None:
+        self._reference = reference
+        scope = f"repository:{reference.path}:{'pull' if action == 'pull' else 'pull,push'}"
+        self._sources = []
+        for endpoint in endpoints(reference.domain, transport.settings):
+            if endpoint.mirror and action != "pull":
+                continue
+            shown = ANONYMOUS if endpoint.mirror else credentials
+            authorizer = Authorizer(transport, endpoint, shown, [scope], action)
+            self._sources.append(Source(transport, endpoint, reference.path, authorizer))
+
+    @property
+    def origin(self) -> Source:
+        """The registry itself."""
+        return self._sources[-1]
+
+    async def _first(self, ask: Callable[[Source], Awaitable[T]]) -> T:
+        """Ask the mirrors, then the registry itself, whose error counts."""
+        for source in self._sources[:-1]:
+            try:
+                return await ask(source)
+            except WharfError:
+                continue
+        return await ask(self.origin)
+
+    async def resolve(self, reference: Reference) -> Descriptor:
+        """Return what a tag or digest stands for. Raises ManifestNotFound, UnexpectedStatus, AccessDenied, …"""
+        return await self._first(lambda source: _resolve(source, reference))
+
+    async def manifest(self, descriptor: Descriptor) -> bytes:
+        """Return a manifest's or index's bytes; the caller verifies them."""
+        return await self._first(lambda source: _manifest(source, descriptor.digest))
+
+    async def document(self, descriptor: Descriptor) -> bytes:
+        """Return a small blob (a configuration); the caller verifies it."""
+        return await self._first(lambda source: _document(source, descriptor.digest))
+
+    @asynccontextmanager
+    async def blob(self, digest: str, offset: int) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Give a blob's bytes from `offset` on. Raises ContentNotFound, …; the iterator raises TransferInterrupted."""
+        response = await self._first(lambda source: _open_blob(source, digest, offset))
+        try:
+            skip = offset if response.status == 200 else 0
+            yield _chunks(response, skip)
+        finally:
+            response.close()
+
+    async def tags(self) -> list[str]:
+        """Return all tags. Raises RepositoryNotFound, …"""
+        source, path, found = self.origin, "tags/list", list[str]()
+        for _ in range(_MAX_TAG_PAGES):
+            async with await source.send("GET", path, {}) as response:
+                if response.status == 404:
+                    raise RepositoryNotFound(self._reference.familiar_name)
+                _require(response, "GET", (200,))
+                found += _tags_in(await _read(response), str(response.url))
+                following = response.links.get("next")
+            if not following:
+                break
+            path = str(following["url"])
+            if urlsplit(path).netloc != urlsplit(str(response.url)).netloc:
+                break
+        return found
+
+
+async def _resolve(source: Source, reference: Reference) -> Descriptor:
+    wanted = reference.digest or reference.tag
+    async with await source.send("HEAD", f"manifests/{wanted}", _ACCEPT) as response:
+        if response.status == 404:
+            raise ManifestNotFound(str(reference))
+        _require(response, "HEAD", (200,))
+        media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
+        digest = response.headers.get("Docker-Content-Digest", "")
+        size = int(response.headers.get("Content-Length", "0") or 0)
+    if reference.digest and digest and digest != reference.digest:
+        raise MalformedAnswer(str(response.url), f"digest {digest} for {reference.digest}")
+    digest = digest or reference.digest
+    if not digest or not size or not media_type:
+        data, media_type = await _manifest_and_type(source, wanted)
+        digest, size = reference.digest or digests.of(data), len(data)
+    return Descriptor(media_type=media_type, digest=digest, size=size)
+
+
+async def _manifest(source: Source, digest: str) -> bytes:
+    return (await _manifest_and_type(source, digest))[0]
+
+
+async def _manifest_and_type(source: Source, wanted: str) -> tuple[bytes, str]:
+    async with await source.send("GET", f"manifests/{wanted}", _ACCEPT) as response:
+        if response.status == 404:
+            raise ContentNotFound(str(response.url))
+        _require(response, "GET", (200,))
+        return await _read(response), response.headers.get("Content-Type", "").partition(";")[0].strip()
+
+
+async def _document(source: Source, digest: str) -> bytes:
+    response = await _open_blob(source, digest, 0)
+    async with response:
+        return await _read(response)
+
+
+async def _open_blob(source: Source, digest: str, offset: int) -> aiohttp.ClientResponse:
+    headers = {"Range": f"bytes={offset}-"} if offset else {}
+    response = await source.send("GET", f"blobs/{digest}", headers)
+    if response.status == 404:
+        response.close()
+        raise ContentNotFound(str(response.url))
+    try:
+        _require(response, "GET", (200, 206) if offset else (200,))
+    except UnexpectedStatus:
+        response.close()
+        raise
+    return response
+
+
+async def _chunks(response: aiohttp.ClientResponse, skip: int) -> AsyncIterator[bytes]:
+    """Give the body's pieces as they come, but for the first `skip` bytes."""
+    url = str(response.url)
+    try:
+        async for chunk in response.content.iter_any():
+            piece = chunk[skip:] if skip else chunk
+            skip = max(skip - len(chunk), 0)
+            if piece:
+                yield piece
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise TransferInterrupted(url, explain(error)) from error
+
+
+def _require(response: aiohttp.ClientResponse, method: str, wanted: tuple[int, ...]) -> None:
+    if response.status not in wanted:
+        raise UnexpectedStatus(method, str(response.url), f"{response.status} {response.reason}")
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """Return a whole body of at most MANIFEST_LIMIT bytes."""
+    pieces, size = [], 0
+    async for piece in _chunks(response, 0):
+        size += len(piece)
+        if size > MANIFEST_LIMIT:
+            response.close()
+            raise ResponseTooLarge(str(response.url), MANIFEST_LIMIT)
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _tags_in(body: bytes, url: str) -> list[str]:
+    try:
+        answer = msgspec.json.decode(body)
+    except msgspec.DecodeError as error:
+        raise MalformedAnswer(url, "no JSON") from error
+    tags = answer.get("tags") if isinstance(answer, dict) else None
+    return [t for t in tags or [] if isinstance(t, str)]

@@ -1,0 +1,192 @@
+"""HTTP as registries need it: TLS by `certs.d`, proxies, plain HTTP where that is allowed, careful redirects.
+
+Credentials travel in the headers that a caller gives; they are dropped at a redirect that leaves the origin.
+"""
+
+import asyncio
+import errno
+import os
+import socket
+import ssl
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import aiohttp
+
+from engine.drivers.registry.failures import RegistryUnreachable
+from engine.drivers.registry.settings import Endpoint, RegistrySettings, proxy_for
+
+_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=30, sock_read=90)
+_REDIRECTS = (301, 302, 303, 307, 308)
+_MAX_REDIRECTS = 10
+_BUFFER = 1 << 20
+_SECRETS = ("authorization", "cookie")
+
+
+class Transport:
+    """One HTTP client for all registries."""
+
+    def __init__(self, settings: RegistrySettings, user_agent: str = "docker/28.5.2 wharf") -> None:
+        self.settings = settings
+        self._user_agent = user_agent
+        self._session: aiohttp.ClientSession | None = None
+        self._contexts: dict[tuple[str, bool], ssl.SSLContext] = {}
+        self._plain: set[str] = set()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    def _client(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30),
+                timeout=_TIMEOUT,
+                auto_decompress=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": self._user_agent, "Accept-Encoding": "identity"},
+                read_bufsize=_BUFFER,
+                max_field_size=65536,
+            )
+        return self._session
+
+    def url(self, endpoint: Endpoint, path: str) -> str:
+        """Return the full URL of a path that begins with `/`, at the scheme that the endpoint is known to speak."""
+        url = endpoint.url
+        if endpoint.may_be_plain and endpoint.host in self._plain:
+            url = "http" + url.removeprefix("https")
+        return url + path
+
+    async def send(
+        self, endpoint: Endpoint, method: str, path: str, headers: Mapping[str, str], data: Any = None
+    ) -> aiohttp.ClientResponse:
+        """Send a request below an endpoint. `path` may be a full URL. Raises RegistryUnreachable.
+
+        The caller closes the response.
+        """
+        url = path if "://" in path else self.url(endpoint, path)
+        try:
+            return await self._follow(endpoint, method, url, headers, data)
+        except RegistryUnreachable as error:
+            if not (endpoint.may_be_plain and url.startswith("https:") and _speaks_plain(error.__cause__, url)):
+                raise
+        self._plain.add(endpoint.host)
+        return await self._follow(endpoint, method, "http" + url.removeprefix("https"), headers, data)
+
+    async def _follow(
+        self, endpoint: Endpoint, method: str, url: str, headers: Mapping[str, str], data: Any
+    ) -> aiohttp.ClientResponse:
+        origin = _origin(url)
+        for _ in range(_MAX_REDIRECTS):
+            response = await self._once(endpoint, method, url, headers, data)
+            target = response.headers.get("Location", "")
+            if response.status not in _REDIRECTS or not target or method not in ("GET", "HEAD"):
+                return response
+            response.release()
+            url = urljoin(url, target)
+            if urlsplit(url).scheme not in ("http", "https"):
+                raise RegistryUnreachable(method, url, "unsupported protocol scheme")
+            if _origin(url) != origin:
+                headers = {k: v for k, v in headers.items() if k.lower() not in _SECRETS}
+        raise RegistryUnreachable(method, url, f"stopped after {_MAX_REDIRECTS} redirects")
+
+    async def _once(
+        self, endpoint: Endpoint, method: str, url: str, headers: Mapping[str, str], data: Any
+    ) -> aiohttp.ClientResponse:
+        context: ssl.SSLContext | bool = True
+        if url.startswith("https:"):
+            host = urlsplit(url).netloc.rpartition("@")[2]
+            verify = endpoint.verify or host != endpoint.host
+            context = await self._context(host, verify=verify)
+        try:
+            return await self._client().request(
+                method,
+                url,
+                headers=headers,
+                data=data,
+                ssl=context,
+                proxy=proxy_for(url, self.settings.proxies),
+                allow_redirects=False,
+            )
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise RegistryUnreachable(method, url, explain(error)) from error
+
+    async def _context(self, host: str, *, verify: bool) -> ssl.SSLContext:
+        key = (host, verify)
+        if key not in self._contexts:
+            make = partial(_make_context, self.settings.certs_directory / host, verify=verify)
+            self._contexts[key] = await asyncio.to_thread(make)
+        return self._contexts[key]
+
+
+def _make_context(directory: Path, *, verify: bool) -> ssl.SSLContext:
+    """Make what judges a registry's certificate: the system's authorities and those of `certs.d`. Blocks.
+
+    `*.crt` are authorities, `*.cert` and `*.key` of one name are what we show of ourselves.
+    """
+    context = ssl.create_default_context()
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if not directory.is_dir():
+        return context
+    for authority in sorted(directory.glob("*.crt")):
+        context.load_verify_locations(authority)
+    for certificate in sorted(directory.glob("*.cert")):
+        context.load_cert_chain(certificate, certificate.with_suffix(".key"))
+    return context
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc.rpartition("@")[2].lower()
+
+
+def _speaks_plain(cause: BaseException | None, url: str) -> bool:
+    """Tell whether a failure of TLS looks like that of a server that speaks plain HTTP."""
+    if isinstance(cause, aiohttp.ClientSSLError | ssl.SSLError):
+        return True
+    if isinstance(cause, aiohttp.ServerDisconnectedError | ConnectionResetError):
+        return True
+    if isinstance(cause, aiohttp.ClientConnectorError):
+        return isinstance(cause.os_error, ssl.SSLError) or (
+            cause.os_error.errno == errno.ECONNREFUSED and urlsplit(url).port is None
+        )
+    return isinstance(cause, aiohttp.ClientOSError)
+
+
+def explain(error: BaseException) -> str:
+    """Say why there was no answer, in the words of Go's net package, which users and tools know."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
+        return f"tls: failed to verify certificate: {_ssl_reason(error)}"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return f"dial tcp: lookup {error.host}: {_lookup_reason(error.os_error)}"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"dial tcp {error.host}:{error.port}: connect: {_errno_text(error.os_error)}"
+    if isinstance(error, TimeoutError):
+        return "net/http: request canceled (Client.Timeout exceeded while awaiting headers)"
+    if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientPayloadError):
+        return "unexpected EOF"
+    if isinstance(error, OSError):
+        return _errno_text(error)
+    return str(error) or type(error).__name__
+
+
+def _ssl_reason(error: aiohttp.ClientError) -> str:
+    cause = getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error
+    return getattr(cause, "verify_message", "") or getattr(cause, "reason", "") or str(cause)
+
+
+def _lookup_reason(error: OSError) -> str:
+    if error.errno in (socket.EAI_NONAME, socket.EAI_NODATA):
+        return "no such host"
+    return "Temporary failure in name resolution" if error.errno == socket.EAI_AGAIN else str(error)
+
+
+def _errno_text(error: OSError) -> str:
+    """uvloop puts its own words into `strerror`."""
+    return os.strerror(error.errno).lower() if error.errno else str(error)
