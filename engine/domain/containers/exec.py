@@ -29,7 +29,6 @@ from engine.domain.containers.failures import (
 from engine.domain.containers.table import ContainerTable
 from engine.drivers.linux.pidfd import ExitWatch
 from engine.drivers.runtime.conmon import Conmon, ExecOptions, PendingExec
-from engine.drivers.runtime.failures import RuntimeFailed
 
 log = logging.getLogger(__name__)
 _KEEP_ENDED = 300.0
@@ -148,7 +147,7 @@ class Execs:
     async def _go(self, instance: Exec, pending: PendingExec) -> None:
         try:
             started = await pending.go()
-        except (OSError, RuntimeFailed):
+        except BaseException:
             self._failed(instance.id)
             raise
         self._replace(instance.id, running=True, pid=started.pid, monitor_pid=started.monitor_pid)

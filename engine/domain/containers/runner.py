@@ -1,7 +1,7 @@
 """One run of a container: tree, network, OCI bundle, monitor, process; and the teardown of all of it.
 
-`launch` either leaves a running process or nothing. The bundle directory is made first and removed last: while it exists,
-a start or a teardown is unfinished, which is what `engine/domain/containers/restore.py` looks for.
+`launch` either leaves a running process or nothing. The bundle directory is made first and removed last: while it
+exists, a start or a teardown is unfinished, which is what `engine/domain/containers/restore.py` looks for.
 """
 
 import asyncio
@@ -14,32 +14,23 @@ from pathlib import Path
 import msgspec
 
 from engine.core import times
-from engine.core.errors import InvalidParameter, WharfError
+from engine.core.errors import WharfError
 from engine.core.model.container import Container, State, Status
+from engine.domain.containers import shm
 from engine.domain.containers.failures import NotRunning
 from engine.domain.containers.host import Host
+from engine.domain.containers.launch_failures import as_launch_failure
 from engine.domain.containers.log_files import LogFiles
 from engine.domain.containers.paths import ContainerPaths
 from engine.domain.containers.rootfs import Rootfs, RootfsPreparer
 from engine.domain.containers.sandbox import Prepared, SandboxPreparer
-from engine.domain.containers.spec.build import SpecRequest, oci_spec
+from engine.domain.containers.spec.build import oci_spec
 from engine.domain.containers.streams import Streams
 from engine.drivers.cgroups.cgroups import Cgroups
-from engine.drivers.runtime.conmon import Conmon, MonitorOptions
-from engine.drivers.runtime.failures import RuntimeFailed
-from engine.drivers.runtime.oci import OciRuntime, Runtimes
-
-
-class LaunchFailed(WharfError):
-    """A container could not be started. `exit_code` is what `docker run` makes of it: 126, 127 or 128."""
-
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
-
-
-class CommandNotRunnable(LaunchFailed, InvalidParameter):
-    """The command is not there or cannot be executed: the client's mistake (400)."""
+from engine.drivers.runtime import first_process
+from engine.drivers.runtime.conmon import Conmon, Monitored
+from engine.drivers.runtime.failures import RuntimeFailed, UnknownProcess
+from engine.drivers.runtime.oci import OciRuntime, Runtimes, UnknownRuntime
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +66,9 @@ class Machinery:
 class Runner:
     """Launches and tears down runs; signals and freezes what runs."""
 
-    def __init__(self, machinery: Machinery, rootfs: RootfsPreparer, sandbox: SandboxPreparer, streams: Streams) -> None:
+    def __init__(
+        self, machinery: Machinery, rootfs: RootfsPreparer, sandbox: SandboxPreparer, streams: Streams
+    ) -> None:
         self._machinery = machinery
         self._paths = machinery.paths
         self._rootfs = rootfs
@@ -89,24 +82,36 @@ class Runner:
         try:
             return await self._launch(container, bundle)
         except BaseException as error:
-            await asyncio.shield(self.release(container))
+            self._streams.give_up(container.id)
+            await asyncio.shield(self._undo(container))
             if isinstance(error, (OSError, WharfError)):
-                raise _as_launch_failure(error) from error
+                raise as_launch_failure(error) from error
             raise
 
+    async def _undo(self, container: Container) -> None:
+        await self.release(container)
+        self.forget(container)
+
     async def _launch(self, container: Container, bundle: Path) -> Container:
+        # Before anything is made: a container may name a runtime that is not there.
+        runtime = self._runtime(container)
         rootfs, prepared = await self._prepare(container)
-        runtime = self._machinery.runtimes.get(container.host_config.runtime)
-        spec = oci_spec(self._spec_request(container, rootfs, prepared))
-        await asyncio.to_thread((bundle / "config.json").write_bytes, msgspec.json.encode(spec))
-        options = await self._machinery.logs.monitor_options(container, bundle)
-        monitored = await self._machinery.conmon.create(runtime, options)
+        spec = oci_spec(await self._machinery.host.spec_request(container, rootfs, prepared))
+        await asyncio.to_thread((bundle / "config.json").write_bytes, msgspec.json.encode(runtime.prepared(spec)))
+        monitored = await self._create(container, runtime, bundle)
+        await runtime.learn(container.id, spec)
         await self._streams.connect(container, bundle)
-        await runtime.start(container.id)
-        state = State(status=Status.RUNNING, pid=monitored.pid, monitor_pid=monitored.monitor_pid, started_at=times.now())
+        await runtime.start(container.id, monitored.pid)
+        state = State(
+            status=Status.RUNNING, pid=monitored.pid, monitor_pid=monitored.monitor_pid, started_at=times.now()
+        )
         return msgspec.structs.replace(
             container, state=state, started_once=True, sandbox=prepared.sandbox, networks=dict(prepared.networks)
         )
+
+    async def _create(self, container: Container, runtime: OciRuntime, bundle: Path) -> Monitored:
+        options = await self._machinery.logs.monitor_options(container, bundle)
+        return await self._machinery.conmon.create(runtime, options)
 
     async def _prepare(self, container: Container) -> tuple[Rootfs, Prepared]:
         try:
@@ -117,14 +122,9 @@ class Runner:
             raise group.exceptions[0] from None
         return tree.result(), network.result()
 
-    def _spec_request(self, container: Container, rootfs: Rootfs, prepared: Prepared) -> SpecRequest:
-        return self._machinery.host.spec_request(container, rootfs, prepared)
-
     async def finish(self, container: Container) -> Outcome:
-        """Learn how a run ended, and tear it down."""
-        conmon = self._machinery.conmon
-        code = await asyncio.to_thread(conmon.exit_code, container.id)
-        oom_killed = await asyncio.to_thread(self._machinery.cgroups.oom_killed, container.id)
+        """Learn how a run ended, and tear it down. The exit code is kept until `forget`."""
+        code, oom_killed = await asyncio.to_thread(self._ending, container)
         if code is None:
             # The monitor was killed: the process may still be there, but nobody could tell its exit code or log it.
             await self.kill_all(container)
@@ -134,36 +134,64 @@ class Runner:
         await self.release(container)
         return outcome
 
+    def _ending(self, container: Container) -> tuple[int | None, bool]:
+        """Blocks; call in a thread."""
+        code = self._machinery.conmon.exit_code(container.id)
+        return code, self._machinery.cgroups.oom_killed(container.id, container.host_config.cgroup_parent)
+
+    def forget(self, container: Container) -> None:
+        """Drop the exit code of a run whose end is recorded."""
+        self._machinery.conmon.forget(container.id)
+
     async def release(self, container: Container) -> None:
         """Remove what a run left: process, cgroup, network, mounts, bundle. Idempotent."""
-        runtime = self._machinery.runtimes.get(container.host_config.runtime)
-        await self._streams.disconnect(container.id)
-        with contextlib.suppress(RuntimeFailed):
-            await runtime.delete(container.id, force=True)
-        await self._sandbox.release(container)
+        self._machinery.logs.unfollow(container.id)
+        await asyncio.gather(self._delete(container), self._sandbox.release(container))
         await self._rootfs.release(container)
-        self._machinery.conmon.forget(container.id)
-        await asyncio.to_thread(shutil.rmtree, self._paths.bundle(container.id), ignore_errors=True)
+        await asyncio.to_thread(_remove_bundle, self._paths.bundle(container.id), self._paths.shm(container.id))
+
+    async def _delete(self, container: Container) -> None:
+        """A runtime that is configured no more cannot delete anything; what else can be released must be."""
+        with contextlib.suppress(RuntimeFailed, UnknownRuntime):
+            await self._runtime(container).delete(container.id, force=True)
+
+    async def release_leftovers(self, container: Container) -> None:
+        """Remove what an unfinished start or teardown left of a container that is not recorded as running."""
+        if await asyncio.to_thread(self._paths.bundle(container.id).exists):
+            await self.release(container)
+        self.forget(container)
 
     async def signal(self, container: Container, number: int) -> None:
         """Send a signal to the first process. Raises NotRunning."""
+        runtime, state = self._runtime(container), container.state
         try:
-            await self._runtime(container).kill(container.id, number)
-        except (RuntimeFailed, ProcessLookupError) as error:
+            if runtime.native:
+                first_process.send_signal(state.pid, state.monitor_pid, number)
+            else:
+                await runtime.kill(container.id, number)
+        except UnknownProcess as error:
             raise NotRunning(container.id) from error
 
     async def kill_all(self, container: Container) -> None:
         """Kill every process of the container."""
-        with contextlib.suppress(RuntimeFailed, ProcessLookupError):
+        with contextlib.suppress(RuntimeFailed):
             await self._runtime(container).kill(container.id, signals.SIGKILL, all=True)
 
     async def freeze(self, container: Container) -> None:
-        """Stop all processes from being scheduled."""
-        await self._runtime(container).pause(container.id)
+        """Stop all processes from being scheduled. Raises OSError, RuntimeFailed."""
+        runtime = self._runtime(container)
+        if runtime.native:
+            await self._machinery.cgroups.freeze(container.id, container.state.pid)
+        else:
+            await runtime.pause(container.id)
 
     async def thaw(self, container: Container) -> None:
-        """Let the processes go on."""
-        await self._runtime(container).resume(container.id)
+        """Let the processes go on. Raises OSError, RuntimeFailed."""
+        runtime = self._runtime(container)
+        if runtime.native:
+            await self._machinery.cgroups.thaw(container.id, container.state.pid)
+        else:
+            await runtime.resume(container.id)
 
     def _runtime(self, container: Container) -> OciRuntime:
         return self._machinery.runtimes.get(container.host_config.runtime)
@@ -171,17 +199,11 @@ class Runner:
 
 def _fresh_directory(path: Path) -> None:
     """Blocks; call in a thread."""
-    shutil.rmtree(path, ignore_errors=True)
+    _remove_bundle(path, path / "shm")
     path.mkdir(mode=0o700, parents=True)
 
 
-def _as_launch_failure(error: OSError | WharfError) -> LaunchFailed:
-    message = str(error)
-    if not isinstance(error, RuntimeFailed):
-        return LaunchFailed(message, 128)
-    message = f"failed to create task for container: failed to create shim task: {message}"
-    if "executable file not found" in message or "no such file or directory" in message:
-        return CommandNotRunnable(message, 127)
-    if "permission denied" in message or "is a directory" in message:
-        return CommandNotRunnable(message, 126)
-    return LaunchFailed(message, 128)
+def _remove_bundle(bundle: Path, shared_memory: Path) -> None:
+    """Blocks; call in a thread."""
+    shm.unmount(shared_memory)
+    shutil.rmtree(bundle, ignore_errors=True)

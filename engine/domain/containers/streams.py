@@ -74,7 +74,11 @@ class Streams:
         console = await _console_or_gone(opened, client)
         if console is None:
             return
-        ending = await carry(console, client, wanted)
+        try:
+            ending = await carry(console, client, wanted)
+        finally:
+            if _decides_input(container) and not wanted.stdin:
+                console.linger()
         if ending is Ending.DETACHED:
             self._announcer.container(container, "detach")
 
@@ -90,6 +94,12 @@ async def _console_or_gone(opened: asyncio.Future[Console], client: Client) -> C
         return None if opened.cancelled() else opened.result()
     finally:
         gone.cancel()
+
+
+def _decides_input(container: Container) -> bool:
+    """Tell whether the monitor ends the container's input when a client leaves, whichever client."""
+    config = container.config
+    return config.open_stdin and config.stdin_once and not config.tty
 
 
 def wanted_streams(container: Container, *, stdin: bool, stdout: bool, stderr: bool, keys: str) -> Wanted:

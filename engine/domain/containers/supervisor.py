@@ -15,7 +15,8 @@ from engine.domain.containers import restart
 from engine.domain.containers.announce import Announcer
 from engine.domain.containers.erase import Eraser
 from engine.domain.containers.failures import MarkedForRemoval, StartPaused, Unchanged
-from engine.domain.containers.runner import LaunchFailed, Runner
+from engine.domain.containers.launch_failures import LaunchFailed
+from engine.domain.containers.runner import Runner
 from engine.domain.containers.table import ContainerTable, ended
 from engine.domain.containers.wait import Waits
 from engine.drivers.linux.pidfd import ExitWatch
@@ -26,7 +27,9 @@ log = logging.getLogger(__name__)
 class Supervisor:
     """Runs containers. `close()` leaves them running and only stops looking after them."""
 
-    def __init__(self, table: ContainerTable, runner: Runner, eraser: Eraser, waits: Waits, announcer: Announcer) -> None:
+    def __init__(
+        self, table: ContainerTable, runner: Runner, eraser: Eraser, waits: Waits, announcer: Announcer
+    ) -> None:
         self._table = table
         self._runner = runner
         self._eraser = eraser
@@ -107,6 +110,7 @@ class Supervisor:
         state = ended(container.state, outcome.exit_code, outcome.finished_at, oom_killed=outcome.oom_killed)
         status = Status.RESTARTING if again else Status.EXITED
         container = await self._table.change_state(container.id, status=status, error=outcome.error, **state)
+        self._runner.forget(container)
         ran = outcome.finished_at - container.state.started_at
         if outcome.oom_killed:
             self._announcer.container(container, "oom")

@@ -17,7 +17,7 @@ def open_pidfd(pid: int) -> int | None:
 class ExitWatch:
     """Calls back once, on the loop, when the process ends; `close()` forgets it. A pid that is gone calls back soon."""
 
-    def __init__(self, pid: int, callback: Callable[[], None]) -> None:
+    def __init__(self, pid: int, callback: Callable[[], object]) -> None:
         self._loop = asyncio.get_running_loop()
         self._callback = callback
         self._fd = open_pidfd(pid)

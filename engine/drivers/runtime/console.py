@@ -212,8 +212,8 @@ class Console:
             self._resume()
 
     def close(self) -> None:
-        """Disconnect; the iterator ends."""
-        if self._closed:
+        """Disconnect; the iterator ends. A lingering console disconnects when the container has ended."""
+        if self._closed or (self._discarding and not self._ended):
             return
         self._pause()
         self._closed = True

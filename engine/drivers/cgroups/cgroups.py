@@ -1,0 +1,108 @@
+"""The control groups of containers, on v1, hybrid and v2 hosts: where they are, who is in them, freezing, memory kills.
+
+Making and removing them is the OCI runtime's work. A living container's cgroups are found by its first process, so they
+are right whichever runtime made them; those of one that has ended by their names.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.drivers.cgroups import freezer, paths
+from engine.drivers.cgroups.paths import Driver
+
+_ROOT = Path("/sys/fs/cgroup")
+# A v1 hierarchy that every container is in, by preference.
+_MEMBERSHIP = ("pids", "memory", "freezer", "devices", "cpu", "systemd")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`--cgroup-parent` and the cgroup driver of `--exec-opt native.cgroupdriver`; empty: as dockerd chooses."""
+
+    driver: str = ""
+    parent: str = ""
+    root: Path = _ROOT
+
+
+class Cgroups:
+    """The host's hierarchies and the containers in them."""
+
+    def __init__(self, settings: Settings = Settings()) -> None:
+        """Look at the host. Reads a few files below /sys and /run. Raises ValueError for an unknown driver."""
+        self._root = settings.root
+        self.v2 = (self._root / "cgroup.controllers").exists()
+        self.driver = Driver(settings.driver) if settings.driver else _usual_driver(v2=self.v2)
+        self.parent = settings.parent or paths.default_parent(self.driver)
+
+    def runtime_path(self, container_id: str, parent: str = "") -> str:
+        """Return what the OCI configuration names as a container's cgroup."""
+        return paths.runtime_path(self.driver, parent or self.parent, container_id)
+
+    async def pids(self, container_id: str, pid: int) -> list[int]:
+        """Return the host pids of all processes of a container, whose first process is `pid`; none where it is gone."""
+        return await asyncio.to_thread(self._pids, container_id, pid)
+
+    def _pids(self, container_id: str, pid: int) -> list[int]:
+        for controller in ("",) if self.v2 else _MEMBERSHIP:
+            if cgroup := self._living(container_id, pid, controller):
+                return sorted(_members(cgroup))
+        return []
+
+    def _living(self, container_id: str, pid: int, controller: str) -> Path | None:
+        """Return the cgroup of a living container in the hierarchy of a controller (v2: empty)."""
+        try:
+            own = paths.parse_proc_cgroup(Path(f"/proc/{pid}/cgroup").read_text())
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        if controller not in own:
+            return None
+        return self._root / controller / paths.own_part(own[controller], container_id)
+
+    def _ended(self, container_id: str, parent: str, controller: str) -> Path:
+        relative = paths.relative_path(self.driver, parent or self.parent, container_id)
+        return self._root / ("" if self.v2 else controller) / relative
+
+    def oom_killed(self, container_id: str, parent: str = "") -> bool:
+        """Tell whether the kernel killed a process of a container for want of memory; before its cgroup is removed.
+
+        Reads two small files.
+        """
+        cgroup = self._ended(container_id, parent, "memory")
+        counters = cgroup / ("memory.events" if self.v2 else "memory.oom_control")
+        try:
+            lines = counters.read_text().splitlines()
+        except OSError:
+            return False
+        return any(name == "oom_kill" and count != "0" for name, _, count in (line.partition(" ") for line in lines))
+
+    async def freeze(self, container_id: str, pid: int) -> None:
+        """Stop all processes of a container from being scheduled. Raises OSError."""
+        await asyncio.to_thread(self._freeze, container_id, pid, frozen=True)
+
+    async def thaw(self, container_id: str, pid: int) -> None:
+        """Let them go on. Raises OSError."""
+        await asyncio.to_thread(self._freeze, container_id, pid, frozen=False)
+
+    def _freeze(self, container_id: str, pid: int, *, frozen: bool) -> None:
+        cgroup = self._living(container_id, pid, "" if self.v2 else "freezer")
+        if cgroup is None:
+            raise ProcessLookupError(f"no such process: {pid}")
+        change = freezer.set_v2 if self.v2 else freezer.set_v1
+        change(cgroup, frozen=frozen)
+
+
+def _members(cgroup: Path) -> Iterator[int]:
+    """The processes of a cgroup and of those below it."""
+    for directory in (cgroup, *(path for path in cgroup.rglob("*") if path.is_dir())):
+        try:
+            yield from map(int, (directory / "cgroup.procs").read_text().split())
+        except OSError:
+            # Removed meanwhile, or a threaded cgroup (cgroups(7)), whose processes are listed above it.
+            continue
+
+
+def _usual_driver(*, v2: bool) -> Driver:
+    """systemd where it runs a v2 host, as dockerd has it (moby `daemon/config`, `cgroup.UnifiedMountpoint`)."""
+    return Driver.SYSTEMD if v2 and Path("/run/systemd/system").is_dir() else Driver.CGROUPFS
