@@ -1,0 +1,1 @@
+"""The local volume driver: directories of volumes, and what is mounted on them."""
