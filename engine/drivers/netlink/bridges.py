@@ -1,0 +1,66 @@
+"""Bridges: made, adopted, removed."""
+
+import errno
+from dataclasses import dataclass
+
+from engine.drivers.linux.sysctl import write_sysctl
+from engine.drivers.netlink import messages
+from engine.drivers.netlink.links import Link, addresses_of, find_link, index_of
+from engine.drivers.netlink.route_socket import RouteSocket
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """A bridge as it is to be. `addresses` of the form 172.17.0.1/16; `route_localnet`: 127.0.0.1 may be sent over it."""
+
+    name: str
+    addresses: tuple[str, ...]
+    mac_address: str
+    mtu: int
+    ipv6: bool = False
+    route_localnet: bool = True
+
+
+class NotABridge(OSError):
+    """A link of that name exists and is something else."""
+
+    def __init__(self, link: Link) -> None:
+        super().__init__(errno.EEXIST, f"{link.name} exists and is not a bridge but a {link.kind or 'device'}")
+
+
+def ensure_bridge(bridge: Bridge) -> None:
+    """Make a bridge, or adopt one and correct its addresses. Raises OSError. Blocks; call in a thread."""
+    with RouteSocket() as route:
+        present = find_link(route, bridge.name)
+        if present is None:
+            route.apply(messages.new_bridge(bridge.name, bridge.mac_address, bridge.mtu))
+        elif present.kind != "bridge":
+            raise NotABridge(present)
+        index = index_of(bridge.name)
+        write_sysctl(f"net/ipv6/conf/{bridge.name}/disable_ipv6", "0" if bridge.ipv6 else "1")
+        _correct_addresses(route, index, bridge.addresses)
+        route.apply(messages.set_up(index))
+    write_sysctl(f"net/ipv4/conf/{bridge.name}/route_localnet", "1" if bridge.route_localnet else "0")
+
+
+def _correct_addresses(route: RouteSocket, index: int, wanted: tuple[str, ...]) -> None:
+    present = [a for a in addresses_of(route, index) if not a.startswith("fe80:")]
+    changes = [messages.delete_address(index, a) for a in present if a not in wanted]
+    changes += [messages.new_address(index, a) for a in wanted if a not in present]
+    if changes:
+        route.apply(*changes)
+
+
+def bridge_addresses(name: str) -> list[str] | None:
+    """Return the IPv4 addresses of a bridge, None where there is none. Blocks; call in a thread."""
+    with RouteSocket() as route:
+        link = find_link(route, name)
+        if link is None:
+            return None
+        return [a for a in addresses_of(route, link.index) if ":" not in a]
+
+
+def remove_link(name: str) -> None:
+    """Remove a bridge or a veth. Idempotent. Blocks; call in a thread."""
+    with RouteSocket() as route:
+        route.apply(messages.delete_link(name), ignoring=(errno.ENODEV,))

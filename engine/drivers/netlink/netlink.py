@@ -1,0 +1,180 @@
+"""The kernel's network as the domain uses it: everything asynchronous, nothing on the event loop's thread.
+
+A container's whole set-up is two sends: one makes the veth pair with its far end in the namespace, one configures that
+end. They are done by a thread that has made, or entered, the namespace and ends thereafter.
+"""
+
+import asyncio
+import contextlib
+import errno
+import ipaddress
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from engine.drivers.linux.sysctl import read_sysctl, write_sysctl
+from engine.drivers.netlink import messages
+from engine.drivers.netlink.bridges import Bridge, bridge_addresses, ensure_bridge, remove_link
+from engine.drivers.netlink.links import all_links, index_of, routed_networks
+from engine.drivers.netlink.messages import Interface, Message
+from engine.drivers.netlink.namespaces import Namespaces
+from engine.drivers.netlink.route_socket import RouteSocket
+from engine.drivers.netlink.threads import in_own_thread
+
+_LOOPBACK = 1
+
+
+class Netlink:
+    """Namespaces below `directory`, bridges and veths."""
+
+    def __init__(self, directory: Path) -> None:
+        self._namespaces = Namespaces(directory)
+
+    async def start(self) -> None:
+        """Make the directory of namespaces."""
+        await asyncio.to_thread(self._namespaces.prepare)
+
+    def path(self, namespace: str) -> str:
+        """Return where a namespace is bound."""
+        return str(self._namespaces.path(namespace))
+
+    async def create_namespace(self, name: str, interfaces: Sequence[Interface] = ()) -> None:
+        """Make a namespace with its loopback up and these interfaces in it. Raises OSError; nothing remains then."""
+        bridges = {i.bridge: index_of(i.bridge) for i in interfaces}
+        host = RouteSocket()
+
+        def make() -> None:
+            with host:
+                fd = self._namespaces.enter_new(name)
+                try:
+                    _furnish(host, fd, interfaces, bridges)
+                except BaseException:
+                    _remove_links(host, [i.host_name for i in interfaces])
+                    self._namespaces.remove(name)
+                    raise
+                finally:
+                    os.close(fd)
+
+        await in_own_thread(make)
+
+    async def add_interface(self, namespace: str, interface: Interface) -> None:
+        """Add an interface to a namespace that is in use (a path, or a name of ours). Raises OSError."""
+        bridges = {interface.bridge: index_of(interface.bridge)}
+        host = RouteSocket()
+
+        def add() -> None:
+            with host:
+                fd = self._namespaces.enter(self._namespaces.path(namespace))
+                try:
+                    _plug(host, fd, interface, bridges)
+                except BaseException:
+                    _remove_links(host, [interface.host_name])
+                    raise
+                finally:
+                    os.close(fd)
+
+        await in_own_thread(add)
+
+    async def route_through(self, namespace: str, interface_name: str, gateways: Sequence[str]) -> None:
+        """Replace the default routes of a namespace. Raises OSError."""
+
+        def replace() -> None:
+            os.close(self._namespaces.enter(self._namespaces.path(namespace)))
+            with RouteSocket() as inside:
+                index = index_of(interface_name)
+                inside.apply(*(messages.default_route(index, g) for g in gateways))
+
+        await in_own_thread(replace)
+
+    async def remove_namespace(self, name: str) -> None:
+        """Let a namespace go. Idempotent."""
+        await asyncio.to_thread(self._namespaces.remove, name)
+
+    async def namespaces(self) -> list[str]:
+        """Return the names of all namespaces that are kept."""
+        return await asyncio.to_thread(self._namespaces.all)
+
+    async def ensure_bridge(self, bridge: Bridge) -> None:
+        """Make a bridge, or adopt one and correct its addresses. Raises OSError."""
+        await asyncio.to_thread(ensure_bridge, bridge)
+
+    async def bridge_addresses(self, name: str) -> list[str] | None:
+        """Return the IPv4 addresses of a bridge (`172.17.0.1/16`), None where there is no such bridge."""
+        return await asyncio.to_thread(bridge_addresses, name)
+
+    async def remove_link(self, name: str) -> None:
+        """Remove a bridge or a veth by the name of its host end. Idempotent."""
+        await asyncio.to_thread(remove_link, name)
+
+    async def remove_links(self, names: Iterable[str]) -> None:
+        """Remove several links. Idempotent."""
+        await asyncio.to_thread(_remove_host_links, list(names))
+
+    async def link_names(self) -> list[str]:
+        """Return the names of all links of the host."""
+        return await asyncio.to_thread(_link_names)
+
+    async def routed_networks(self) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+        """Return the networks that the host has routes to."""
+        return await asyncio.to_thread(routed_networks)
+
+    async def enable_forwarding(self, *, ipv6: bool) -> bool:
+        """Let the host route; tell whether IPv4 routing was off before. Raises OSError."""
+        return await asyncio.to_thread(_enable_forwarding, ipv6)
+
+
+def _furnish(host: RouteSocket, namespace: int, interfaces: Sequence[Interface], bridges: dict[str, int]) -> None:
+    """Fill the calling thread's new namespace."""
+    with RouteSocket() as inside:
+        inside.apply(messages.set_up(_LOOPBACK))
+        for interface in interfaces:
+            # An interface takes over the namespace's default when it is made.
+            write_sysctl("net/ipv6/conf/default/disable_ipv6", "0" if interface.ipv6 else "1")
+            _create_pair(host, namespace, interface, bridges)
+            inside.apply(*_configuration(interface))
+        write_sysctl("net/ipv6/conf/default/disable_ipv6", "0")
+
+
+def _plug(host: RouteSocket, namespace: int, interface: Interface, bridges: dict[str, int]) -> None:
+    """Add an interface to the calling thread's namespace, which others use at the same time."""
+    _create_pair(host, namespace, interface, bridges)
+    write_sysctl(f"net/ipv6/conf/{interface.name}/disable_ipv6", "0" if interface.ipv6 else "1")
+    with RouteSocket() as inside:
+        inside.apply(*_configuration(interface))
+
+
+def _create_pair(host: RouteSocket, namespace: int, interface: Interface, bridges: dict[str, int]) -> None:
+    host.apply(
+        messages.new_veth(interface, bridges[interface.bridge], namespace),
+        messages.bridge_port(interface.host_name, hairpin=True, isolated=interface.isolated),
+    )
+
+
+def _configuration(interface: Interface) -> list[Message]:
+    index = index_of(interface.name)
+    addresses = [messages.new_address(index, a) for a in interface.addresses]
+    return [messages.set_up(index), *addresses] + [messages.default_route(index, g) for g in interface.gateways]
+
+
+def _remove_links(host: RouteSocket, names: Iterable[str]) -> None:
+    for name in names:
+        with contextlib.suppress(OSError):
+            host.apply(messages.delete_link(name), ignoring=(errno.ENODEV,))
+
+
+def _remove_host_links(names: Sequence[str]) -> None:
+    with RouteSocket() as host:
+        _remove_links(host, names)
+
+
+def _link_names() -> list[str]:
+    with RouteSocket() as host:
+        return [link.name for link in all_links(host)]
+
+
+def _enable_forwarding(ipv6: bool) -> bool:
+    was_off = read_sysctl("net/ipv4/ip_forward") == "0"
+    write_sysctl("net/ipv4/ip_forward", "1")
+    if ipv6:
+        write_sysctl("net/ipv6/conf/all/forwarding", "1")
+    return was_off
