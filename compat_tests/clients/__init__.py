@@ -1,0 +1,1 @@
+"""What the tests talk to engines with: processes, the stock CLI, raw HTTP, terminals, registries, images."""

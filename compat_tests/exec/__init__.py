@@ -1,0 +1,1 @@
+"""Programs started in running containers."""

@@ -1,0 +1,1 @@
+"""docker-py as a client."""

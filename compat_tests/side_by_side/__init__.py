@@ -1,0 +1,1 @@
+"""The same commands against two engines, answers compared."""

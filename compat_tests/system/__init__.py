@@ -1,0 +1,1 @@
+"""Ping, version, info, disk usage and the protocol's edges."""
