@@ -1,0 +1,117 @@
+"""The rules of one daemon as nft commands. Pure.
+
+One table for each family, named for the daemon, with the same rules in every daemon. A bridge is elements of its sets, a
+published port one element of a map: adding or removing it costs the same however many there are, and so does passing it.
+
+- A packet to a local address looks up `ports` (address, protocol, port), then `ports_any`, on its way in and out.
+- Into a bridge comes what belongs to a connection, what was sent by its own containers, and what the maps sent there. So a
+  container's own address leads nowhere from outside, whatever routes a neighbour has.
+- 127.0.0.1 is published on the way out only: a packet for it that arrives from elsewhere is left to the kernel, which drops
+  it, or is dropped here where it comes from a bridge (on which `route_localnet` has the kernel not drop it).
+- A container that calls its own host's published port gets there by hairpin: its address is masqueraded.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from engine.drivers.firewall.rules import BridgeRules, PortRule
+
+_TYPES = {"ip": "ipv4_addr", "ip6": "ipv6_addr"}
+_LOOPBACK = {"ip": "127.0.0.0/8", "ip6": "::1"}
+FAMILIES = ("ip", "ip6")
+
+
+def family_of(address: str) -> str:
+    """Return nft's name of an address's or a subnet's family."""
+    return "ip6" if ":" in address else "ip"
+
+
+def table_script(table: str, family: str) -> str:
+    """Return the commands that make a daemon's table of a family anew, with nothing particular in it."""
+    address, loopback = _TYPES[family], _LOOPBACK[family]
+    return f"""
+add table {family} {table}
+delete table {family} {table}
+table {family} {table} {{
+  map ports {{ type {address} . inet_proto . inet_service : {address} . inet_service; }}
+  map ports_any {{ type inet_proto . inet_service : {address} . inet_service; }}
+  set bridges {{ type ifname; }}
+  set internal {{ type ifname; }}
+  set within {{ type ifname . ifname; }}
+  set masqueraded {{ type {address}; flags interval; }}
+  chain raw {{
+    type filter hook prerouting priority raw; policy accept;
+    iifname @bridges {family} daddr {loopback} drop
+  }}
+  chain prerouting {{
+    type nat hook prerouting priority dstnat; policy accept;
+    {family} daddr {loopback} return
+    fib daddr type local jump publish
+  }}
+  chain output {{
+    type nat hook output priority -100; policy accept;
+    fib daddr type local jump publish
+  }}
+  chain publish {{
+    dnat to {family} daddr . meta l4proto . th dport map @ports
+    dnat to meta l4proto . th dport map @ports_any
+  }}
+  chain postrouting {{
+    type nat hook postrouting priority srcnat; policy accept;
+    {family} saddr {loopback} oifname @bridges masquerade
+    {family} saddr @masqueraded oifname != @bridges masquerade
+    {family} saddr @masqueraded ct status dnat masquerade
+  }}
+  chain forward {{
+    type filter hook forward priority filter; policy accept;
+    ct state established,related accept
+    oifname @bridges jump inward
+    iifname @internal drop
+  }}
+  chain inward {{
+    iifname . oifname @within accept
+    oifname @internal drop
+    ct status dnat accept
+    drop
+  }}
+}}
+"""
+
+
+def bridge_script(table: str, bridge: BridgeRules, verb: str) -> str:
+    """Return the commands that add or delete (`verb`) the elements of a bridge."""
+    name = f'"{bridge.bridge}"'
+    lines: list[str] = []
+    for family in FAMILIES:
+        elements = {
+            "bridges": name,
+            "internal": name if bridge.internal else "",
+            "within": f"{name} . {name}" if bridge.icc else "",
+            "masqueraded": ", ".join(s for s in bridge.subnets if family_of(s) == family) if bridge.masquerade else "",
+        }
+        lines += [f"{verb} element {family} {table} {s} {{ {e} }}\n" for s, e in elements.items() if e]
+    return "".join(lines)
+
+
+def ports_script(table: str, ports: Iterable[PortRule], verb: str) -> str:
+    """Return the commands that add or delete (`verb`) the elements of published ports."""
+    elements: dict[tuple[str, str], list[str]] = {}
+    for port in ports:
+        family = "ip6" if port.ipv6 else "ip"
+        key = f"{port.protocol} . {port.host_port}"
+        if port.host_address:
+            key = f"{port.host_address} . {key}"
+        value = f" : {port.container_address} . {port.container_port}" if verb == "add" else ""
+        elements.setdefault((family, "ports" if port.host_address else "ports_any"), []).append(key + value)
+    lines = [f"{verb} element {f} {table} {m} {{ {', '.join(e)} }}" for (f, m), e in elements.items()]
+    return "\n".join(lines) + "\n" if lines else ""
+
+
+def whole_script(table: str, bridges: Sequence[BridgeRules], ports: Sequence[PortRule]) -> str:
+    """Return the commands that make these the daemon's rules and no others."""
+    tables = "".join(table_script(table, family) for family in FAMILIES)
+    return tables + "".join(bridge_script(table, b, "add") for b in bridges) + ports_script(table, ports, "add")
+
+
+def clear_script(table: str) -> str:
+    """Return the commands that remove a daemon's tables, whether they are there or not."""
+    return "".join(f"add table {f} {table}\ndelete table {f} {table}\n" for f in FAMILIES)
