@@ -68,7 +68,7 @@ class Catalog:
         return list(self._names.values())
 
     async def add(self, target: StoredImage, reference: Reference | None) -> bool:
-        """Record an image, with a name where one is given; tell whether the name is new or has moved. Raises OSError."""
+        """Record an image, with a name where one is given; tell whether the name is new or has moved."""
         async with self._writing:
             merged = merge.together(self._images.get(target.target.digest), target)
             changes: list[Change] = [Put(IMAGE_KIND, merged.target.digest, merged)]

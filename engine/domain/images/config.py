@@ -208,7 +208,7 @@ def write_config(image: Image) -> bytes:
 
 def _config_json(config: ContainerConfig) -> dict[str, Any]:
     found: dict[str, Any] = {theirs: getattr(config, ours) for theirs, ours in {**_TEXTS, **_LISTS}.items()}
-    found |= {theirs: dict.fromkeys(getattr(config, ours) or {}, {}) for theirs, ours in _SETS.items()}
+    found |= {theirs: {key: {} for key in getattr(config, ours) or {}} for theirs, ours in _SETS.items()}
     found["Labels"] = config.labels
     if config.healthcheck is not None:
         check = config.healthcheck

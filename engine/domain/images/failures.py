@@ -41,10 +41,10 @@ class NoMatchingManifest(NotFound):
 
 
 class ResolveFailed(Internal):
-    """The registry did not say what a name stands for."""
+    """The registry did not say what a name stands for. `prefix` is what Go's gRPC errors put in front."""
 
-    def __init__(self, reference: str, cause: str) -> None:
-        super().__init__(f'failed to resolve reference "{reference}": {cause}')
+    def __init__(self, reference: str, cause: str, prefix: str = "") -> None:
+        super().__init__(f'{prefix}failed to resolve reference "{reference}": {cause}')
 
 
 class ResolveNotFound(NotFound):

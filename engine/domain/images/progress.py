@@ -31,15 +31,6 @@ class Text:
     stream: str
 
 
-@dataclass(frozen=True, slots=True)
-class Pushed:
-    """What a push has left at the registry; for programs."""
-
-    tag: str
-    digest: str
-    size: int
-
-
-Line = Note | Step | Text | Pushed
+Line = Note | Step | Text
 Sink = Callable[[Line], Awaitable[None]]
 """Takes a line; waits while the client is slow; raises ConnectionError when it is gone."""

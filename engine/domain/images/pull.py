@@ -24,7 +24,7 @@ from engine.domain.images.progress import Note, Sink
 from engine.domain.images.pull_progress import LayerWork, Phase, Reporter
 from engine.domain.images.unpack import Unpacker, layer_sources
 from engine.drivers.registry.credentials import ANONYMOUS, Credentials
-from engine.drivers.registry.failures import RegistryUnreachable
+from engine.drivers.registry.failures import RegistryUnreachable, UnexpectedStatus
 from engine.drivers.registry.repository import Repository
 from engine.drivers.registry.transport import Transport
 from engine.drivers.storage.content import ContentStore
@@ -74,7 +74,7 @@ class Puller:
         with self._stores.garbage.lease() as lease:
             work = _Work(self._stores, repository, self._downloader, lease)
             stored = await work.describe(target, wanted)
-            await sink(Note(f"Pulling from {_shown_path(reference)}", reference.tag or reference.familiar))
+            await sink(Note(f"Pulling from {reference.path}", reference.tag or reference.familiar))
             image = stored.images[0]
             await work.bring(image, sink)
             # A client that leaves now must not leave the image half recorded.
@@ -83,10 +83,6 @@ class Puller:
         await sink(Note(f"Digest: {target.digest}"))
         news = "Downloaded newer image" if moved else "Image is up to date"
         await sink(Note(f"Status: {news} for {reference.familiar}"))
-
-
-def _shown_path(reference: Reference) -> str:
-    return reference.path
 
 
 def _kept(reference: Reference) -> Reference:
@@ -98,10 +94,11 @@ async def _resolve(repository: Repository, reference: Reference) -> Descriptor:
     try:
         return await repository.resolve(reference)
     except NotFound as error:
-        familiar = str(reference)
-        raise ResolveNotFound(familiar, str(error)) from error
+        raise ResolveNotFound(str(reference), str(error)) from error
     except RegistryUnreachable as error:
         raise ResolveFailed(str(reference), f"failed to do request: {error}") from error
+    except UnexpectedStatus as error:
+        raise ResolveFailed(str(reference), str(error), "unknown: ") from error
     except WharfError as error:
         raise ResolveFailed(str(reference), str(error)) from error
 

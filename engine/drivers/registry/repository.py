@@ -1,6 +1,6 @@
 """A repository at a registry: resolve names, read manifests, blobs and tags (OCI distribution specification).
 
-Each question goes to the mirrors in turn and then to the registry itself. Only the registry itself is shown credentials.
+Each question goes to the mirrors in turn, then to the registry itself, which alone is shown credentials.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping

@@ -97,7 +97,7 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
 
 
 def proxy_for(url: str, proxies: Proxies) -> str | None:
-    """Return the proxy through which a URL is asked, None for a direct connection. Loopback is always direct, as in Go."""
+    """Return the proxy for a URL, None for a direct connection. Loopback is always direct, as in Go."""
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()
     proxy = proxies.https if parts.scheme == "https" else proxies.http

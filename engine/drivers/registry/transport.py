@@ -161,12 +161,8 @@ def _speaks_plain(cause: BaseException | None, url: str) -> bool:
 
 def explain(error: BaseException) -> str:
     """Say why there was no answer, in the words of Go's net package, which users and tools know."""
-    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
-        return f"tls: failed to verify certificate: {_ssl_reason(error)}"
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return f"dial tcp: lookup {error.host}: {_lookup_reason(error.os_error)}"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"dial tcp {error.host}:{error.port}: connect: {_errno_text(error.os_error)}"
+        return _explain_connect(error)
     if isinstance(error, TimeoutError):
         return "net/http: request canceled (Client.Timeout exceeded while awaiting headers)"
     if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientPayloadError):
@@ -174,6 +170,14 @@ def explain(error: BaseException) -> str:
     if isinstance(error, OSError):
         return _errno_text(error)
     return str(error) or type(error).__name__
+
+
+def _explain_connect(error: aiohttp.ClientConnectorError) -> str:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
+        return f"tls: failed to verify certificate: {_ssl_reason(error)}"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return f"dial tcp: lookup {error.host}: {_lookup_reason(error.os_error)}"
+    return f"dial tcp {error.host}:{error.port}: connect: {_errno_text(error.os_error)}"
 
 
 def _ssl_reason(error: aiohttp.ClientError) -> str:

@@ -128,7 +128,7 @@ class ContentStore:
         return Ingest(self._partial / _hexadecimal(digest), digest, size, self._executor)
 
     def ingest_unknown(self, digest: str = "") -> Ingest:
-        """Return the writer of a blob that cannot be resumed; its digest is known afterwards, or checked where given."""
+        """Return the writer of a blob that cannot be resumed; its digest is found, or checked where given."""
         return Ingest(self._partial / f"new-{secrets.token_hex(8)}", digest, -1, self._executor)
 
     async def commit(self, ingest: Ingest) -> str:

@@ -1,6 +1,6 @@
 """A blob on its way into the content store: written and hashed in threads, verified, then renamed into place.
 
-The file below `ingest/` survives a broken connection and a killed daemon, so that a later attempt goes on where it ended.
+The file below `ingest/` survives a broken connection and a killed daemon: a later attempt goes on where it ended.
 """
 
 import asyncio

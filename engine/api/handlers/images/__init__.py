@@ -1,0 +1,1 @@
+"""Images: pull, list, inspect, change, load, save, push."""
