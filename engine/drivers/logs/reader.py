@@ -1,0 +1,116 @@
+"""`docker logs`: the log of a container as a stream of chunks, followed to the container's end where asked.
+
+Files are read and cut in a thread, a block at a time, so that neither a long log nor many readers hold up the event
+loop. A follower sleeps until inotify tells it of a change. What the records look like is in `parse.py`, which files
+make up a log in `files.py`.
+"""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from engine.core import times
+from engine.drivers.linux.inotify import DirectoryWatch
+from engine.drivers.logs.files import LogSequence
+from engine.drivers.logs.options import LogChunk, LogOptions
+from engine.drivers.logs.parse import Parser
+
+__all__ = ["LogChunk", "LogOptions", "read"]
+_BLOCK = 256 << 10
+_POLL_SECONDS = 0.2
+
+
+async def read(path: Path, options: LogOptions, ended: asyncio.Event | None = None) -> AsyncIterator[LogChunk]:
+    """Yield the log's output, oldest first; a log that does not exist is an empty one.
+
+    With `options.follow`, go on until `ended` is set and the last byte is read, or until `options.until`.
+    Raises OSError.
+    """
+    source = _Source(path, options)
+    changes = _Changes(path.parent, ended) if options.follow and ended is not None else None
+    try:
+        while True:
+            last = changes is None or changes.arm()
+            while chunks := await asyncio.to_thread(source.next):
+                for chunk in chunks:
+                    yield chunk
+            if last or changes is None or not await changes.wait(options.until):
+                return
+    finally:
+        if changes is not None:
+            changes.close()
+        # Not awaited: a thread that is still reading for us finishes first, and the loop need not wait for that.
+        asyncio.get_running_loop().run_in_executor(None, source.close)
+
+
+class _Source:
+    """The side of a reader that works in threads, one call at a time."""
+
+    def __init__(self, path: Path, options: LogOptions) -> None:
+        self._path = path
+        self._options = options
+        self._parser = Parser(options)
+        self._sequence: LogSequence | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def next(self) -> list[LogChunk]:
+        """Return some chunks, none where there are no more for now. Blocks; call in a thread."""
+        with self._lock:
+            while not self._closed:
+                if self._sequence is None:
+                    self._sequence = LogSequence(self._path, tail=self._options.tail, follow=self._options.follow)
+                data = self._sequence.read(_BLOCK)
+                if not data:
+                    break
+                chunks = self._parser.feed(data)
+                if chunks:
+                    return chunks
+        return []
+
+    def close(self) -> None:
+        """Close the files. Blocks; call in a thread."""
+        self._closed = True
+        with self._lock:
+            if self._sequence is not None:
+                self._sequence.close()
+
+
+class _Changes:
+    """Tells a follower when to look again."""
+
+    def __init__(self, directory: Path, ended: asyncio.Event) -> None:
+        self._ended = ended
+        self._changed = asyncio.Event()
+        self._end = asyncio.get_running_loop().create_task(self._wake_at_end(), name="log-end")
+        try:
+            self._watch: DirectoryWatch | None = DirectoryWatch(directory, self._changed.set)
+        except OSError:
+            self._watch = None
+
+    async def _wake_at_end(self) -> None:
+        await self._ended.wait()
+        self._changed.set()
+
+    def arm(self) -> bool:
+        """Notice changes from now on; return whether there will be no more."""
+        self._changed.clear()
+        return self._ended.is_set()
+
+    async def wait(self, until: int) -> bool:
+        """Wait for a change; return False where the time `until` comes first (0: no such time)."""
+        seconds = _POLL_SECONDS if self._watch is None else None
+        if until:
+            seconds = max(0.0, min((until - times.now()) / 1e9, 3600.0 if seconds is None else seconds))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        return not until or until > times.now()
+
+    def close(self) -> None:
+        """Stop."""
+        self._end.cancel()
+        if self._watch is not None:
+            self._watch.close()
