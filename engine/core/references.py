@@ -25,6 +25,13 @@ class InvalidReference(InvalidParameter):
         super().__init__(f"invalid reference format{': ' + reason if reason else ''}")
 
 
+class HexadecimalName(InvalidParameter):
+    """An identifier stands where a name must."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"invalid repository name ({name}), cannot specify 64-byte hexadecimal strings")
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """A normalised reference. `tag` and `digest` are empty where not given."""
@@ -94,7 +101,7 @@ def parse(text: str) -> Reference:
     if not name or (rest.endswith(":") and not tag) or (tag and not _TAG.fullmatch(tag)):
         raise InvalidReference()
     if re.fullmatch(r"[0-9a-f]{64}", name):
-        raise InvalidReference(f"cannot specify 64-byte hexadecimal strings ({name})") from None
+        raise HexadecimalName(name)
     domain, path = _split_domain(name)
     if path != path.lower():
         raise InvalidReference(f"repository name ({path}) must be lowercase")

@@ -24,6 +24,10 @@ class ProgressStream:
         """Whether a line is out."""
         return self._stream.begun
 
+    async def begin(self) -> None:
+        """Send the headers now."""
+        await self._stream.begin()
+
     async def send(self, line: Mapping[str, Any]) -> None:
         """Send a line, the headers first where they are not out. Raises ConnectionError when the client is gone."""
         await self._stream.write(encode_json(line)[:-1] + b"\r\n")

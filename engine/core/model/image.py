@@ -63,13 +63,15 @@ class StoredImage(Struct, frozen=True, kw_only=True):
     """All that the store has of a target. It exists until it is deleted, whether it has names or not.
 
     `manifests` are the entries of an index in their order, or the target alone; `images` those of them whose content is
-    here. `deleted`: gone for users; it is kept for the layers of the containers that still hold it.
+    here. `deleted`: gone for users; it is kept for the layers of the containers that still hold it. `stored_at` is when
+    it came, in nanoseconds since the epoch.
     """
 
     target: Descriptor
     manifests: list[Descriptor]
     images: list[Image]
     deleted: bool = False
+    stored_at: int = 0
 
 
 class ImageName(Struct, frozen=True, kw_only=True):

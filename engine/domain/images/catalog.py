@@ -70,7 +70,8 @@ class Catalog:
     async def add(self, target: StoredImage, reference: Reference | None) -> bool:
         """Record an image, with a name where one is given; tell whether the name is new or has moved."""
         async with self._writing:
-            merged = merge.together(self._images.get(target.target.digest), target)
+            arrived = msgspec.structs.replace(target, stored_at=times.now())
+            merged = merge.together(self._images.get(target.target.digest), arrived)
             changes: list[Change] = [Put(IMAGE_KIND, merged.target.digest, merged)]
             name = _new_name(reference, merged.target.digest)
             moved = name is not None and self._target_of(name.name) != name.target

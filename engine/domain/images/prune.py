@@ -62,11 +62,10 @@ class Pruner:
 
 
 def _matches(stored: StoredImage, filters: Filters, until: int | None) -> bool:
-    image = preferred(stored.images)
-    labels = image.config.labels
+    labels = preferred(stored.images).config.labels
     unwanted = filters.get("label!", ())
     return (
         core_filters.match_labels(filters.get("label", ()), labels)
         and not (unwanted and core_filters.match_labels(unwanted, labels))
-        and (until is None or (image.created or 0) < until)
+        and (until is None or stored.stored_at < until)
     )

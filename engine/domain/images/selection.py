@@ -89,7 +89,7 @@ class Lister:
                 and core_filters.match_labels(labels, summary.image.config.labels)
                 and (before is None or created < before)
                 and (since is None or created > since)
-                and (until is None or created < until)
+                and (until is None or summary.stored.stored_at < until)
             )
 
         return matches

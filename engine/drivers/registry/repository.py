@@ -119,7 +119,7 @@ class Repository:
         response = await self._first(lambda source: _open_blob(source, digest, offset))
         try:
             skip = offset if response.status == 200 else 0
-            yield _chunks(response, skip)
+            yield chunks_of(response, skip)
         finally:
             response.close()
 
@@ -191,7 +191,7 @@ async def _open_blob(source: Source, digest: str, offset: int) -> aiohttp.Client
     return response
 
 
-async def _chunks(response: aiohttp.ClientResponse, skip: int) -> AsyncIterator[bytes]:
+async def chunks_of(response: aiohttp.ClientResponse, skip: int) -> AsyncIterator[bytes]:
     """Give the body's pieces as they come, but for the first `skip` bytes."""
     url = str(response.url)
     try:
@@ -212,7 +212,7 @@ def _require(response: aiohttp.ClientResponse, method: str, wanted: tuple[int, .
 async def _read(response: aiohttp.ClientResponse) -> bytes:
     """Return a whole body of at most MANIFEST_LIMIT bytes."""
     pieces, size = [], 0
-    async for piece in _chunks(response, 0):
+    async for piece in chunks_of(response, 0):
         size += len(piece)
         if size > MANIFEST_LIMIT:
             response.close()

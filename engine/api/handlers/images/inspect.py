@@ -36,7 +36,8 @@ class ImageInspectHandlers:
     async def list(self, request: web.BaseRequest) -> web.StreamResponse:
         """GET /images/json."""
         version = request["api_version"]
-        listing = Listing(query.filters(request), shared_size=query.boolean(request, "shared-size"))
+        shared = version >= (1, 42) and query.boolean(request, "shared-size")
+        listing = Listing(query.filters(request), shared_size=shared)
         wanted = query.boolean(request, "manifests")
 
         def encoded(summary: Summary) -> dict[str, Any]:

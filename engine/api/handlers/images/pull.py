@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from engine.api.handlers.images.archives import body_chunks
 from engine.api.routing import Route
 from engine.api.transport.progress import ProgressStream
 from engine.api.wire import auth, query
@@ -10,9 +11,12 @@ from engine.core import references
 from engine.core.errors import Internal, WharfError
 from engine.core.references import Reference, is_digest
 from engine.domain.images.failures import InvalidTag
-from engine.domain.images.progress import Line
+from engine.domain.images.import_image import Importer, ImportOptions
+from engine.domain.images.progress import Line, Note
 from engine.domain.images.pull import Puller, PullOptions
 from engine.domain.images.tag import new_name
+from engine.drivers.registry.fetch import download
+from engine.drivers.registry.transport import Transport
 
 
 class NothingToCreate(Internal):
@@ -23,10 +27,12 @@ class NothingToCreate(Internal):
 
 
 class PullHandlers:
-    """Brings images in from registries."""
+    """Brings images in, from registries and from archives of a file system."""
 
-    def __init__(self, puller: Puller) -> None:
+    def __init__(self, puller: Puller, importer: Importer, transport: Transport) -> None:
         self._puller = puller
+        self._importer = importer
+        self._transport = transport
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -34,11 +40,13 @@ class PullHandlers:
 
     async def create(self, request: web.BaseRequest) -> web.StreamResponse:
         """POST /images/create."""
-        image = query.text(request, "fromImage")
-        if not image:
-            raise NothingToCreate
+        if query.text(request, "fromImage"):
+            return await self._pull(request)
+        return await self._import(request)
+
+    async def _pull(self, request: web.BaseRequest) -> web.StreamResponse:
         options = PullOptions(
-            reference=pulled_reference(image, query.text(request, "tag")),
+            reference=pulled_reference(query.text(request, "fromImage"), query.text(request, "tag")),
             platform=query.text(request, "platform"),
             credentials=auth.credentials(request),
         )
@@ -51,6 +59,26 @@ class PullHandlers:
             await self._puller.pull(options, send)
         except WharfError as error:
             await stream.fail(error)
+        return await stream.finish()
+
+    async def _import(self, request: web.BaseRequest) -> web.StreamResponse:
+        source = query.text(request, "fromSrc")
+        if not source:
+            raise NothingToCreate
+        options = ImportOptions(
+            name=new_name(query.text(request, "repo"), query.text(request, "tag")),
+            message=query.text(request, "message") or f"Imported from {source}",
+            changes=query.texts(request, "changes"),
+            platform=query.text(request, "platform"),
+        )
+        stream = ProgressStream(request)
+        if source == "-":
+            image_id = await self._importer.import_archive(options, body_chunks(request))
+        else:
+            async with download(self._transport, source) as chunks:
+                await stream.send(encode_line(Note(f"Downloading from {source}")))
+                image_id = await self._importer.import_archive(options, chunks)
+        await stream.send(encode_line(Note(image_id)))
         return await stream.finish()
 
 

@@ -1,0 +1,69 @@
+"""Load, save: image archives in the request's and the answer's body."""
+
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from engine.api.routing import Route
+from engine.api.transport.progress import ProgressStream
+from engine.api.transport.stream import ByteStream
+from engine.api.wire import query
+from engine.api.wire.image_progress import encode_line
+from engine.core.errors import WharfError
+from engine.domain.images.garbage import Garbage
+from engine.domain.images.load import Loader
+from engine.domain.images.progress import Line
+from engine.domain.images.save import Saver
+
+
+class ImageArchiveHandlers:
+    """The routes that move whole images as archives."""
+
+    def __init__(self, loader: Loader, saver: Saver, garbage: Garbage) -> None:
+        self._loader = loader
+        self._saver = saver
+        self._garbage = garbage
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        return [
+            Route("POST", "/images/load", self.load),
+            Route("GET", "/images/get", self.save_many),
+            Route("GET", "/images/{name:.*}/get", self.save_one),
+        ]
+
+    async def load(self, request: web.BaseRequest) -> web.StreamResponse:
+        """POST /images/load. The status is out before the archive is read, as with dockerd; errors are lines."""
+        stream = ProgressStream(request)
+        await stream.begin()
+
+        async def send(line: Line) -> None:
+            await stream.send(encode_line(line))
+
+        try:
+            await self._loader.load(body_chunks(request), send)
+        except WharfError as error:
+            await stream.fail(error)
+        return await stream.finish()
+
+    async def save_many(self, request: web.BaseRequest) -> web.StreamResponse:
+        """GET /images/get?names=…"""
+        names = [name for value in query.texts(request, "names") for name in value.split(",") if name]
+        return await self._save(request, names)
+
+    async def save_one(self, request: web.BaseRequest) -> web.StreamResponse:
+        """GET /images/{name}/get."""
+        return await self._save(request, [request["name"]])
+
+    async def _save(self, request: web.BaseRequest, names: list[str]) -> web.StreamResponse:
+        chosen = self._saver.choose(names)
+        stream = ByteStream(request, "application/x-tar")
+        async for chunk in self._saver.save(chosen, self._garbage):
+            await stream.write(chunk)
+        return await stream.finish()
+
+
+async def body_chunks(request: web.BaseRequest) -> AsyncIterator[bytes]:
+    """Give a request's body piece by piece."""
+    while piece := await request.content.readany():
+        yield piece
