@@ -23,6 +23,7 @@ from engine.drivers.runtime.monitor import Message, Monitor, reap
 from engine.drivers.runtime.oci import ENVIRONMENT, OciRuntime
 
 _LONGEST_SOCKET_DIRECTORY = 80
+_EXEC_LOG = "runtime.log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,10 @@ class Monitored:
 
 class _ExecConfig(msgspec.Struct):
     args: list[str] = []
+
+
+class _LogLine(msgspec.Struct):
+    msg: str = ""
 
 
 class _Bundle(msgspec.Struct):
@@ -128,6 +133,8 @@ class Conmon:
         try:
             pid = await monitor.created_pid()
             if isinstance(pid, Message):
+                if not pid.message:
+                    raise await monitor.vanished()
                 command = await asyncio.to_thread(_command, options.bundle)
                 raise failures.create_failed(pid.message, command)
         except BaseException:
@@ -201,6 +208,8 @@ class Conmon:
         command = self._command(runtime, options.container_id, options.exec_id, directory)
         command += ["--exec", "--exec-process-spec", str(directory / "process.json"), "--persist-dir", str(directory)]
         command += ["--log-path", "none", *(["--exec-attach"] if options.attached else [])]
+        for argument in (f"--log={directory / _EXEC_LOG}", "--log-format=json"):
+            command += ["--runtime-arg", argument]
         return command + _stream_flags(options.tty, options.stdin, options.tty)
 
     def start_monitor(self, command: Sequence[str], *, attached: bool) -> Monitor:
@@ -254,7 +263,11 @@ class _ExecLaunch:
                 monitor.proceed()
             pid = await monitor.created_pid()
             if isinstance(pid, Message):
-                raise failures.exec_failed(pid.message, next(iter(self._options.process.get("args", ())), ""))
+                # On a terminal, crun has told it to the terminal only, and to its log.
+                reason = pid.message or await asyncio.to_thread(_logged, self.directory / _EXEC_LOG)
+                if not reason:
+                    raise await monitor.vanished()
+                raise failures.exec_failed(reason, next(iter(self._options.process.get("args", ())), ""))
         except BaseException:
             await asyncio.shield(self.abandon())
             raise
@@ -287,6 +300,13 @@ def _command(bundle: Path) -> str:
     with contextlib.suppress(OSError, msgspec.DecodeError):
         args = msgspec.json.decode((bundle / "config.json").read_bytes(), type=_Bundle).process.args
         return args[0] if args else ""
+    return ""
+
+
+def _logged(path: Path) -> str:
+    """Return the last message in a runtime's log, or nothing. Blocks; call in a thread."""
+    with contextlib.suppress(OSError, IndexError, msgspec.DecodeError):
+        return msgspec.json.decode(path.read_bytes().splitlines()[-1], type=_LogLine).msg
     return ""
 
 

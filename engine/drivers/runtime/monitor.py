@@ -116,16 +116,15 @@ class Monitor:
         """Return when the attach socket of an exec is there. Raises RuntimeFailed."""
         message = await self._attach.receive() if self._attach else None
         if message is None:
-            raise await self._vanished()
+            raise await self.vanished()
 
     async def created_pid(self) -> int | Message:
-        """Return the pid of what the runtime made, or the message that tells why not. Raises RuntimeFailed."""
-        message = await self._sync.receive()
-        if message is None:
-            raise await self._vanished()
+        """Return the pid of what the runtime made, or a message that tells why not: empty where it ends in silence."""
+        message = await self._sync.receive() or Message()
         return message.value if message.value > 0 else message
 
-    async def _vanished(self) -> RuntimeFailed:
+    async def vanished(self) -> RuntimeFailed:
+        """Return the error for a monitor that ended without saying why."""
         await self.end()
         text = os.pread(self._complaints, _MAX_COMPLAINT, 0).decode(errors="replace").strip()
         return RuntimeFailed(f"the container's monitor (conmon) ended unexpectedly: {text or 'without a reason'}")
