@@ -78,9 +78,7 @@ class _Maker:
         while pending:
             name = pending.popleft()
             step = posixpath.join(done, name)
-            if name in ("", ".") or self._exists(step):
-                done = step
-            elif (target := self._make(done, name)) is None:
+            if name in ("", ".") or self._exists(step) or (target := self._make(done, name)) is None:
                 done = step
             else:
                 pending.extendleft(reversed(target.split("/")))

@@ -6,29 +6,34 @@ Used where the names in the tree were chosen by somebody else while nobody else 
 import contextlib
 import errno
 import os
-from dataclasses import dataclass
-from pathlib import Path
+import posixpath
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
-@dataclass(slots=True)
 class _Level:
-    """A directory on the way down: its name in the one above, what it is, and its directories still to delete."""
+    """A directory on the way down: its name in the one above, what it is, and its directories still to delete.
 
-    name: str
-    identity: tuple[int, int]
-    pending: list[str]
+    Not a dataclass: the confined workers load this module, and `dataclasses` would cost them megabytes.
+    """
+
+    __slots__ = ("identity", "name", "pending")
+
+    def __init__(self, name: str, identity: tuple[int, int], pending: list[str]) -> None:
+        self.name = name
+        self.identity = identity
+        self.pending = pending
 
 
-def remove_tree(path: Path) -> None:
+def remove_tree(path: str | os.PathLike[str]) -> None:
     """Delete what is at `path`; nothing happens where nothing is. Raises OSError. Blocks; call in a thread."""
+    above, name = posixpath.split(os.fspath(path))
     try:
-        parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        parent = os.open(above or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except FileNotFoundError:
         return
     try:
-        remove_entry(parent, path.name)
+        remove_entry(parent, name)
     finally:
         os.close(parent)
 

@@ -1,0 +1,73 @@
+"""Work on trees that others filled: images' layers, containers' filesystems, volumes.
+
+What walks a tree runs in a confined worker process; a single file or directory is reached with `openat2` from a thread
+(rooted.py). No name from an image or a container is ever resolved against the host's root.
+"""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.drivers.confine import rooted
+from engine.drivers.confine.workers import Request, Workers
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """A layer: the digest and size of the plain archive, and the bytes that the tree takes on the disk."""
+
+    diff_id: str
+    archive_size: int
+    size: int
+
+
+class Confine:
+    """Everything that the daemon does in trees."""
+
+    def __init__(self) -> None:
+        self._workers = Workers()
+
+    async def start(self) -> None:
+        """Start the fork server, so that the first request does not wait for it."""
+        await self._workers.start()
+
+    async def close(self) -> None:
+        """End the fork server and all work in progress."""
+        await self._workers.close()
+
+    async def read_file(self, root: Path, path: str, limit: int) -> bytes | None:
+        """Return a file's content; None where it is missing, not a regular file, or larger than `limit` bytes.
+
+        Links are followed inside `root`. Raises OSError where `root` cannot be opened or reading fails.
+        """
+        return await asyncio.to_thread(rooted.read_file, root, path, limit)
+
+    async def ensure_directory(self, root: Path, path: str, uid: int, gid: int) -> None:
+        """Make a directory with those above it, mode 0755, where missing. Raises NotADirectory, OSError."""
+        await asyncio.to_thread(rooted.ensure_directory, root, path, uid, gid)
+
+    async def unpack(
+        self, source: Path | int, compression: str, target: Path, parents: Sequence[Path] = ()
+    ) -> Unpacked:
+        """Unpack a layer into an empty tree. Raises ArchiveRefused, WorkerFailed, OSError.
+
+        `source` is a file, or a descriptor (kept open) that is read from its present place to its end: a pipe may still
+        be fed. Its file offset tells how far the work is. `compression` is what the media type claims; the first bytes
+        decide. `parents` are the trees below, the uppermost first: directories that the archive only implies look like
+        theirs.
+        """
+        with ExitStack() as stack:
+            fds = [source if isinstance(source, int) else _opened(stack, source, os.O_RDONLY | os.O_CLOEXEC)]
+            fds += [_opened(stack, parent, _DIRECTORY) for parent in parents]
+            return Unpacked(**await self._workers.run(Request("unpack", target, fds=fds)))
+
+
+def _opened(stack: ExitStack, path: Path, flags: int) -> int:
+    fd = os.open(path, flags)
+    stack.callback(os.close, fd)
+    return fd
