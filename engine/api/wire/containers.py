@@ -5,7 +5,7 @@ What does not change while a container lives (its configuration) is made once an
 """
 
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Protocol
@@ -16,7 +16,7 @@ from engine.api.wire.codec import encode
 from engine.api.wire.network_settings import encode_endpoints, encode_network_settings
 from engine.api.wire.ports import encode_ports
 from engine.core import times
-from engine.core.model.container import Container, Health, MountPoint, State, Status
+from engine.core.model.container import Container, Health, HostConfig, ImageManifest, MountPoint, State, Status
 from engine.core.model.exec import Exec
 from engine.core.units import human_duration
 
@@ -36,13 +36,11 @@ class ImageNames(Protocol):
 class InspectExtras:
     """What an inspect answer needs beyond the container.
 
-    `sizes` are the bytes of its own layer and of its whole tree, where asked for; `manifest` describes the manifest of
-    the image that the container was made from (an OCI descriptor in JSON), where known.
+    `sizes` are the bytes of its own layer and of its whole tree, where asked for.
     """
 
     exec_ids: Sequence[str] = ()
     sizes: tuple[int, int] | None = None
-    manifest: Mapping[str, Any] | None = None
 
 
 class ExecStart(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,9 +72,9 @@ def encode_inspect(container: Container, version: tuple[int, int], extras: Inspe
         "Platform": container.platform,
         "MountLabel": "",
         "ProcessLabel": "",
-        "AppArmorProfile": "",
+        "AppArmorProfile": _apparmor_profile(container.host_config),
         "ExecIDs": list(extras.exec_ids) or None,
-        "HostConfig": encode(container.host_config),
+        "HostConfig": _encode_host_config(container),
         "GraphDriver": {"Data": None, "Name": _STORAGE},
     }
     if extras.sizes is not None:
@@ -84,9 +82,20 @@ def encode_inspect(container: Container, version: tuple[int, int], extras: Inspe
     result["Mounts"] = [_encode_mount(m) for m in container.mounts]
     result["Config"] = _encode_config(container)
     result["NetworkSettings"] = encode_network_settings(container, version)
-    if extras.manifest is not None and version >= (1, 48):
-        result["ImageManifestDescriptor"] = extras.manifest
+    if container.manifest is not None and version >= (1, 48):
+        result["ImageManifestDescriptor"] = _encode_manifest(container.manifest)
     return result
+
+
+def _encode_manifest(manifest: ImageManifest) -> dict[str, Any]:
+    """An OCI descriptor, whose names are not Docker's."""
+    platform = {"architecture": manifest.architecture, "os": manifest.os, "variant": manifest.variant}
+    return {
+        "mediaType": manifest.media_type,
+        "digest": manifest.digest,
+        "size": manifest.size,
+        "platform": {key: value for key, value in platform.items() if value},
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +162,28 @@ def _encode_health(health: Health) -> dict[str, Any]:
     }
 
 
+def _apparmor_profile(host_config: HostConfig) -> str:
+    for option in host_config.security_opt or ():
+        if option.startswith(("apparmor=", "apparmor:")):
+            return option[len("apparmor=") :]
+    return ""
+
+
+def _encode_host_config(container: Container) -> dict[str, Any]:
+    """Legacy links are shown with both containers' names; networks of the user's own have links of their own."""
+    result = encode(container.host_config)
+    if container.host_config.links:
+        links = (link.partition(":") for link in container.host_config.links)
+        shown = [f"/{target}:/{container.name}/{alias}" for target, _, alias in links]
+        result["Links"] = shown if container.host_config.network_mode == "bridge" else None
+    return result
+
+
 def _encode_config(container: Container) -> dict[str, Any]:
     """API 1.44 to 1.51 still show the address asked for at the main network as the container's own."""
     result = encode(container.config)
-    main = container.networks.get(container.host_config.network_mode)
+    networks, mode = container.networks, container.host_config.network_mode
+    main = networks.get(mode) or (next(iter(networks.values())) if len(networks) == 1 else None)
     if main is not None and main.requested_mac:
         result["MacAddress"] = main.requested_mac
     return result

@@ -40,10 +40,6 @@ class MacConflict(InvalidParameter):
     """The container-wide hardware address fits no network, or contradicts one."""
 
 
-class _NetworkingConfig(msgspec.Struct, frozen=True, kw_only=True):
-    endpoints_config: dict[str, EndpointSettings | None] | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class CreateRequest:
     """What a client wants, in today's terms.
@@ -81,19 +77,37 @@ def _decode_parts(value: Any) -> tuple[ContainerConfig, HostConfig, dict[str, En
     if value is None:
         raise EmptyConfig
     if not isinstance(value, dict):
-        kind = {list: "array", str: "string", bool: "bool"}.get(type(value), "number")
-        raise InvalidJSON(f"json: cannot unmarshal {kind} into Go value of type container.CreateRequest")
+        raise InvalidJSON(f"json: cannot unmarshal {_json_kind(value)} into Go value of type container.CreateRequest")
     config = decode(value, ContainerConfig)
     host_config = decode(lookup(value, "HostConfig"), HostConfig, ".HostConfig")
-    networking = decode(lookup(value, "NetworkingConfig"), _NetworkingConfig, ".NetworkingConfig")
+    endpoints = _decode_endpoints(lookup(value, "NetworkingConfig"))
     if not any(key.lower() in _CONFIG_KEYS for key in value):
         raise EmptyConfig
-    networks: dict[str, EndpointSettings] = {}
-    for name, endpoint in (networking.endpoints_config or {}).items():
+    for name, endpoint in endpoints.items():
         if endpoint is None:
             raise NoEndpointConfig(name)
-        networks[name] = endpoint
-    return config, host_config, networks
+    return config, host_config, {name: e for name, e in endpoints.items() if e is not None}
+
+
+def _decode_endpoints(networking: Any) -> dict[str, EndpointSettings | None]:
+    path = ".NetworkingConfig"
+    _require_object(networking, path, "network.NetworkingConfig")
+    endpoints = lookup(networking or {}, "EndpointsConfig")
+    path = f"{path}.EndpointsConfig"
+    _require_object(endpoints, path, "map[string]*network.EndpointSettings")
+    return {
+        name: None if value is None else decode(value, EndpointSettings, f"{path}.{name}")
+        for name, value in (endpoints or {}).items()
+    }
+
+
+def _require_object(value: Any, path: str, kind: str) -> None:
+    if value is not None and not isinstance(value, dict):
+        raise InvalidJSON(f"json: cannot unmarshal {_json_kind(value)} into Go struct field {path} of type {kind}")
+
+
+def _json_kind(value: Any) -> str:
+    return {list: "array", str: "string", bool: "bool"}.get(type(value), "number")
 
 
 def _with_real_network(

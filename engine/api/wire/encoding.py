@@ -23,7 +23,10 @@ def encoder_of(kind: type[msgspec.Struct]) -> Encoder:
         return _empty
     names = [json_name(f) for f in fields]
     nested = [(json_name(f), e) for f in fields if (e := _encoder_for(hints[f])) is not None]
-    empty, null = _named(kind, OMIT_EMPTY, fields), _named(kind, OMIT_NULL, fields)
+    # A pointer at an empty object is not empty.
+    pointers = [f for f in fields if _is_struct(hints[f])]
+    empty = _named(kind, OMIT_EMPTY, [f for f in fields if f not in pointers])
+    null = [*_named(kind, OMIT_NULL, fields), *_named(kind, OMIT_EMPTY, pointers)]
     get = _getter(fields)
 
     def encode(struct: Any) -> dict[str, Any]:
@@ -40,6 +43,11 @@ def encoder_of(kind: type[msgspec.Struct]) -> Encoder:
         return result
 
     return encode
+
+
+def _is_struct(hint: Any) -> bool:
+    bare = next((a for a in get_args(hint) if a is not type(None)), hint)
+    return get_origin(hint) in (Union, UnionType, None) and isinstance(bare, type) and issubclass(bare, msgspec.Struct)
 
 
 def _empty(_: Any) -> dict[str, Any]:

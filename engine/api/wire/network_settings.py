@@ -40,7 +40,7 @@ def encode_network_settings(container: Container, version: tuple[int, int]) -> d
     for name, field in _LEGACY.items():
         result[name] = getattr(bridge, field)
     if not result["MacAddress"]:
-        result["MacAddress"] = bridge.requested_mac if bridge.endpoint_id else ""
+        result["MacAddress"] = bridge.requested_mac
     result["Networks"] = encode_endpoints(container, version)
     return result
 

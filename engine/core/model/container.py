@@ -319,6 +319,17 @@ class Sandbox(Struct, frozen=True, kw_only=True):
     ports: dict[str, list[PortBinding] | None] = {}
 
 
+class ImageManifest(Struct, frozen=True, kw_only=True):
+    """The manifest, of those that an image has, that a container was made from. `size` in bytes."""
+
+    media_type: str
+    digest: str
+    size: int
+    os: str = ""
+    architecture: str = ""
+    variant: str = ""
+
+
 class Container(Struct, frozen=True, kw_only=True):
     """One container: an immutable snapshot, replaced on each change.
 
@@ -345,3 +356,4 @@ class Container(Struct, frozen=True, kw_only=True):
     started_once: bool = False
     platform: str = "linux"
     log_path: str = ""
+    manifest: ImageManifest | None = None

@@ -15,7 +15,7 @@ import msgspec
 
 from engine.core import ids, times
 from engine.core.errors import WharfError
-from engine.core.model.container import Container, ContainerConfig, HostConfig, Mount, MountPoint
+from engine.core.model.container import Container, ContainerConfig, HostConfig, ImageManifest, Mount, MountPoint
 from engine.core.model.image import Image
 from engine.core.model.network import EndpointSettings, Network
 from engine.domain.containers.announce import Announcer
@@ -103,15 +103,14 @@ class Creator:
         image = self._images.resolve(options.config.image, options.platform)
         self._require_valid_endpoints(options.networks)
         container = self._draft(options, host_config, image)
-        container = msgspec.structs.replace(container, mounts=self._mounts(container, options))
         container = self._named(container, options.name)
-        made: list[MountPoint] = []
         try:
-            container = await self._furnish(container, image, made)
+            container = msgspec.structs.replace(container, mounts=self._mounts(container, options))
+            container = await self._furnish(container, image)
             await self._table.insert(container)
         except BaseException:
             self._table.free_name(container.name, container.id)
-            await asyncio.shield(self._undo(msgspec.structs.replace(container, mounts=made)))
+            await asyncio.shield(self._undo(container))
             raise
         self._around.announcer.container(container, "create")
         return Created(container.id, [*dropped, *warnings(host_config, limits)])
@@ -119,6 +118,11 @@ class Creator:
     def _require_valid_endpoints(self, networks: Mapping[str, EndpointSettings]) -> None:
         for name, endpoint in networks.items():
             require_valid_endpoint(name, endpoint, self._around.find_network(name))
+
+    def _network_name(self, reference: str) -> str:
+        """A network that does not exist yet is called what the client calls it: the start finds out."""
+        network = self._around.find_network(reference)
+        return network.name if network is not None else reference
 
     def _draft(self, options: CreateOptions, host_config: HostConfig, image: Image) -> Container:
         container_id, around = ids.new_id(), self._around
@@ -136,8 +140,9 @@ class Creator:
             host_config=self._peers.with_links(host_config),
             path=path,
             args=args,
-            networks=requested_networks(options.networks, host_config, config),
+            networks=requested_networks(options.networks, host_config, config, self._network_name),
             log_path=str(around.paths.log(container_id)),
+            manifest=_manifest(image),
         )
 
     def _mounts(self, container: Container, options: CreateOptions) -> list[MountPoint]:
@@ -167,16 +172,15 @@ class Creator:
                 return name
         return ids.short(ids.new_id())
 
-    async def _furnish(self, container: Container, image: Image, made: list[MountPoint]) -> Container:
-        """Give the container its references, volumes, layer and directory; `made` grows with each mount."""
+    async def _furnish(self, container: Container, image: Image) -> Container:
+        """Give the container its references, volumes, layer and directory."""
         self._images.acquire(image.id, container.id)
         await self._table.intend(container)
         layers = await self._images.unpacked(image)
-        for mount in container.mounts:
-            made.append(await self._realised(container, mount))
+        mounts = [await self._realised(container, mount) for mount in container.mounts]
         await self._overlay.create(container.id, layers)
         await asyncio.to_thread(_make_home, self._around.paths.home(container.id))
-        return msgspec.structs.replace(container, mounts=list(made), layers=layers)
+        return msgspec.structs.replace(container, mounts=mounts, layers=layers)
 
     async def _realised(self, container: Container, mount: MountPoint) -> MountPoint:
         if mount.type == "bind":
@@ -191,8 +195,8 @@ class Creator:
             options=options.driver_config.options if options and options.driver_config else None,
             anonymous=mount.anonymous,
         )
+        await self._volumes.acquire(mount.name, container.id)  # Before it exists: so nobody can remove it in between.
         volume = await self._volumes.create(request)
-        await self._volumes.acquire(volume.name, container.id)
         return msgspec.structs.replace(mount, source=volume.mountpoint, driver=volume.driver)
 
     async def _undo(self, container: Container) -> None:
@@ -202,6 +206,18 @@ class Creator:
             await self._table.remove(container.id)
         except (OSError, WharfError) as error:
             log.error("leftovers of a container that was not created (%s): %s", container.id, error)
+
+
+def _manifest(image: Image) -> ImageManifest:
+    target, platform = image.manifest, image.platform
+    return ImageManifest(
+        media_type=target.media_type,
+        digest=target.digest,
+        size=target.size,
+        os=platform.os,
+        architecture=platform.architecture,
+        variant=platform.variant,
+    )
 
 
 def _make_home(home: Path) -> None:

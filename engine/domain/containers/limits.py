@@ -79,6 +79,8 @@ def _memory(host_config: HostConfig) -> None:
         raise InvalidLimit(f"Invalid value: {swappiness}, valid memory swappiness range is 0-100")
     if 0 < reservation < _MINIMUM_MEMORY:
         raise InvalidLimit("Minimum memory reservation allowed is 6MB")
+    if 0 < host_config.kernel_memory < _MINIMUM_MEMORY:
+        raise InvalidLimit("Minimum kernel memory limit allowed is 6MB")
     if memory > 0 and reservation > memory:
         raise InvalidLimit("Minimum memory limit can not be less than memory reservation limit, see usage")
 
@@ -156,6 +158,12 @@ _DROPPED: tuple[tuple[str, str, Any, str], ...] = (
         f"Your kernel does not support memory soft limit capabilities {_UNMOUNTED} Limitation discarded.",
     ),
     (
+        "kernel_memory_tcp",
+        "kernel_memory_tcp",
+        0,
+        f"Your kernel does not support kernel memory TCP limit capabilities {_UNMOUNTED} Limitation discarded.",
+    ),
+    (
         "oom_kill_disable",
         "oom_kill_disable",
         None,
@@ -224,7 +232,7 @@ def enforceable(host_config: HostConfig, limits: Limits) -> tuple[HostConfig, li
     if host_config.cpu_percent > 0:
         changes["cpu_percent"] = 0
         warnings.append("linux does not support CPU percent. Percent discarded.")
-    if host_config.kernel_memory > 0:
+    if host_config.kernel_memory > 0 and limits.cgroup_v2:
         changes["kernel_memory"] = 0
         warnings.append(
             f"Your kernel does not support kernel memory limit capabilities {_UNMOUNTED} Limitation discarded."

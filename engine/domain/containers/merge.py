@@ -103,7 +103,7 @@ def _command(config: ContainerConfig, image: ContainerConfig) -> tuple[list[str]
     entrypoint, cmd, escaped = config.entrypoint, config.cmd, config.args_escaped
     if not entrypoint:
         if not cmd:
-            cmd, escaped = image.cmd, image.args_escaped
+            cmd, escaped = image.cmd, escaped or image.args_escaped
         if entrypoint is None:
             entrypoint = image.entrypoint
     if entrypoint == [""]:

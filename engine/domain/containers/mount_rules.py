@@ -30,10 +30,10 @@ class InvalidTmpfsDestination(InvalidParameter):
 
 def require_valid_mount(mount: Mount) -> None:
     """Raise InvalidMount for a mount of `HostConfig.Mounts` that dockerd would refuse."""
-    if mount.type not in ("bind", "volume", "tmpfs", "image"):
-        raise InvalidMount(mount.type, "mount type unknown")
     if not mount.target:
         raise InvalidMount(mount.type, "field Target must not be empty")
+    if mount.type not in _CHECKS:
+        raise InvalidMount(mount.type, "mount type unknown")
     if problem := destination_problem(mount.target):
         raise InvalidMount(mount.type, problem)
     if problem := _CHECKS[mount.type](mount) or _foreign_options(mount):

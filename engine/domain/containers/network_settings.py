@@ -1,6 +1,6 @@
 """Which networks a new container asks for, and what is left of their settings when it has ended. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -9,17 +9,21 @@ from engine.core.model.network import EndpointSettings
 
 
 def requested_networks(
-    asked: Mapping[str, EndpointSettings], host_config: HostConfig, config: ContainerConfig
+    asked: Mapping[str, EndpointSettings],
+    host_config: HostConfig,
+    config: ContainerConfig,
+    name_of: Callable[[str], str] = str,
 ) -> dict[str, EndpointSettings]:
     """Return the endpoints by network name: those asked for; where none is, that of the network mode.
 
-    Addresses that a client copied from an inspect answer are not requests: only `IPAMConfig` and `MacAddress` are.
+    `name_of` turns what a client calls a network by, its id perhaps, into its name. Addresses that a client copied from
+    an inspect answer are not requests: only `IPAMConfig` and `MacAddress` are.
     """
     mode = host_config.network_mode
     if mode.startswith("container:") or config.network_disabled:
         return {}
-    name = _real(mode)
-    wanted = {_real(n): _request(e) for n, e in asked.items()}
+    name = name_of(_real(mode))
+    wanted = {name_of(_real(n)): _request(e) for n, e in asked.items()}
     if mode in ("host", "none") or not wanted:
         return {name: wanted.get(name) or _request(EndpointSettings())}
     return wanted
