@@ -3,7 +3,8 @@
 from typing import Any
 
 from engine.core.units import human_size
-from engine.domain.images.progress import Line, Note, Step, Text
+from engine.domain.images.documents import descriptor_json
+from engine.domain.images.progress import IndexNarrowed, Line, Note, Step, Text
 
 _BAR = 50
 
@@ -12,9 +13,19 @@ def encode_line(line: Line) -> dict[str, Any]:
     """Return a line's JSON."""
     if isinstance(line, Text):
         return {"stream": line.stream}
+    if isinstance(line, IndexNarrowed):
+        return {"progressDetail": {}, "aux": _narrowed(line)}
     if isinstance(line, Note):
         return {"status": line.status, "id": line.id} if line.id else {"status": line.status}
     return _step(line)
+
+
+def _narrowed(line: IndexNarrowed) -> dict[str, Any]:
+    return {
+        "manifestPushedInsteadOfIndex": True,
+        "originalIndex": descriptor_json(line.index),
+        "selectedManifest": descriptor_json(line.manifest),
+    }
 
 
 def _step(step: Step) -> dict[str, Any]:

@@ -54,6 +54,13 @@ class ResolveNotFound(NotFound):
         super().__init__(f'failed to resolve reference "{reference}": {cause}')
 
 
+class NoCredentials(Internal):
+    """The registry asks for credentials that the client did not give."""
+
+    def __init__(self, method: str, url: str) -> None:
+        super().__init__(f'{method} "{url}": no basic auth credentials')
+
+
 class MalformedImage(Internal):
     """A manifest, index or configuration that is damaged, hostile or of an unknown kind."""
 
@@ -137,6 +144,13 @@ class NotAChange(InvalidParameter):
 
     def __init__(self, instruction: str) -> None:
         super().__init__(f"{instruction} is not a valid change command")
+
+
+class PushFailed(Internal):
+    """The registry did not answer."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(f"failed to do request: {cause}")
 
 
 class TagMissing(NotFound):

@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from engine.core.model.image import Descriptor
+
 
 @dataclass(frozen=True, slots=True)
 class Note:
@@ -31,6 +33,14 @@ class Text:
     stream: str
 
 
-Line = Note | Step | Text
+@dataclass(frozen=True, slots=True)
+class IndexNarrowed:
+    """Of an index whose platforms are not all here, one manifest was pushed."""
+
+    index: Descriptor
+    manifest: Descriptor
+
+
+Line = Note | Step | Text | IndexNarrowed
 Sink = Callable[[Line], Awaitable[None]]
 """Takes a line; waits while the client is slow; raises ConnectionError when it is gone."""

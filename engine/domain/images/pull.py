@@ -17,14 +17,21 @@ from engine.domain.images.catalog import Catalog
 from engine.domain.images.config import read_image
 from engine.domain.images.documents import Index, Manifest
 from engine.domain.images.downloads import Downloader
-from engine.domain.images.failures import MalformedImage, NoMatchingManifest, ResolveFailed, ResolveNotFound
+from engine.domain.images.failures import (
+    MalformedImage,
+    NoCredentials,
+    NoMatchingManifest,
+    ResolveFailed,
+    ResolveNotFound,
+)
 from engine.domain.images.garbage import Garbage, Lease
 from engine.domain.images.platforms import best, host, parse_platform
 from engine.domain.images.progress import Note, Sink
 from engine.domain.images.pull_progress import LayerWork, Phase, Reporter
+from engine.domain.images.tasks import failure, stop
 from engine.domain.images.unpack import Unpacker, layer_sources
 from engine.drivers.registry.credentials import ANONYMOUS, Credentials
-from engine.drivers.registry.failures import RegistryUnreachable, UnexpectedStatus
+from engine.drivers.registry.failures import AccessDenied, RegistryUnreachable, UnexpectedStatus
 from engine.drivers.registry.repository import Repository
 from engine.drivers.registry.transport import Transport
 from engine.drivers.storage.content import ContentStore
@@ -66,7 +73,7 @@ class Puller:
         if reference.tag or reference.digest:
             await self._pull_one(repository, reference, wanted, sink)
             return
-        for tag in await repository.tags():
+        for tag in await _tags(repository, reference):
             await self._pull_one(repository, Reference(reference.domain, reference.path, tag), wanted, sink)
 
     async def _pull_one(self, repository: Repository, reference: Reference, wanted: Platform, sink: Sink) -> None:
@@ -88,6 +95,13 @@ class Puller:
 def _kept(reference: Reference) -> Reference:
     """Return the name under which a pulled image is kept: a digest says all, so a tag beside it is dropped."""
     return Reference(reference.domain, reference.path, "" if reference.digest else reference.tag, reference.digest)
+
+
+async def _tags(repository: Repository, reference: Reference) -> list[str]:
+    try:
+        return await repository.tags()
+    except AccessDenied as error:
+        raise NoCredentials("Get", repository.tags_url) from error
 
 
 async def _resolve(repository: Repository, reference: Reference) -> Descriptor:
@@ -149,7 +163,7 @@ class _Work:
         try:
             await asyncio.wait((telling, working), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await _stop(telling, working)
+            await stop(telling, working)
         if telling.done() and not telling.cancelled():
             await telling
         await working
@@ -166,17 +180,17 @@ class _Work:
                     await self._unpacker.ensure(work.source)
                 work.phase = Phase.COMPLETE
         finally:
-            await _stop(*fetches)
+            await stop(*fetches)
 
     async def _arrived(self, wanted: "asyncio.Future[None]", fetches: "Sequence[asyncio.Future[None]]") -> None:
         """Wait for one blob, but not if another has failed."""
         pending = [f for f in fetches if not f.done()]
-        while not wanted.done() and not _failure(fetches):
+        while not wanted.done() and not failure(fetches):
             await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             pending = [f for f in fetches if not f.done()]
-        failure = _failure(fetches)
-        if failure is not None:
-            raise failure
+        failed = failure(fetches)
+        if failed is not None:
+            raise failed
         await wanted
 
     async def _fetch(self, work: LayerWork) -> None:
@@ -190,18 +204,6 @@ class _Work:
 def _unique(works: Sequence[LayerWork]) -> list[LayerWork]:
     """Return the first work of each blob: an image may have the same layer twice."""
     return list({w.source.blob.digest: w for w in reversed(works)}.values())[::-1]
-
-
-def _failure(futures: "Sequence[asyncio.Future[None]]") -> BaseException | None:
-    return next((e for f in futures if f.done() and not f.cancelled() and (e := f.exception())), None)
-
-
-async def _stop(*futures: "asyncio.Future[None]") -> None:
-    """Cancel what still runs and wait for its end."""
-    for future in futures:
-        if not future.done():
-            future.cancel()
-    await asyncio.gather(*futures, return_exceptions=True)
 
 
 def choose_manifest(index: Index, wanted: Platform) -> Descriptor:

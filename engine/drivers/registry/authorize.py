@@ -3,7 +3,9 @@
 An Authorizer serves one repository at one endpoint for one client; it keeps the token that it got.
 """
 
+import asyncio
 import base64
+from collections.abc import Mapping
 from urllib.parse import urlencode
 
 import msgspec
@@ -31,6 +33,7 @@ class Authorizer:
         self.scopes = scopes
         self._action = action
         self._header = ""
+        self._answering = asyncio.Lock()
         self.identity_token = ""
         if credentials.registry_token:
             self._header = f"Bearer {credentials.registry_token}"
@@ -39,12 +42,22 @@ class Authorizer:
         """Return what to send along."""
         return {"Authorization": self._header} if self._header else {}
 
-    def forget(self) -> None:
-        """Drop the token, since more is asked for now."""
-        self._header = ""
+    def also(self, scope: str) -> None:
+        """Ask for one more scope; a token without it is dropped."""
+        if scope not in self.scopes:
+            self.scopes.append(scope)
+            if self._header.startswith("Bearer ") and not self._credentials.registry_token:
+                self._header = ""
 
-    async def answer(self, url: str, challenges: list[str]) -> bool:
-        """Meet a 401; tell whether trying again makes sense. Raises AccessDenied, InvalidChallenge."""
+    async def answer(self, url: str, challenges: list[str], shown: Mapping[str, str]) -> bool:
+        """Meet a 401; tell whether trying again makes sense. `shown` is what the refused request had of `headers`.
+
+        Requests that are refused together share one token. Raises AccessDenied, InvalidChallenge.
+        """
+        async with self._answering:
+            return self.headers() != shown or await self._answer(url, challenges)
+
+    async def _answer(self, url: str, challenges: list[str]) -> bool:
         parsed = parse_challenges(challenges)
         bearer = choose(parsed, "bearer")
         before = self._header

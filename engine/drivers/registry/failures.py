@@ -8,6 +8,7 @@ class RegistryUnreachable(Internal):
 
     def __init__(self, method: str, url: str, cause: str) -> None:
         super().__init__(f'{method.capitalize()} "{url}": {cause}')
+        self.cause = cause
 
 
 class UnexpectedStatus(Internal):

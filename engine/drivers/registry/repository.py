@@ -30,6 +30,8 @@ from engine.drivers.registry.settings import Endpoint, endpoints
 from engine.drivers.registry.transport import Transport, explain
 
 T = TypeVar("T")
+Body = bytes | Callable[[], AsyncIterator[bytes]] | None
+"""What a request carries: bytes, or what makes a stream of them, which may have to be sent again with a token."""
 MANIFEST_LIMIT = 4 << 20
 _MANIFEST_TYPES = (
     "application/vnd.docker.distribution.manifest.v2+json",
@@ -52,23 +54,29 @@ class Source:
         self.authorizer = authorizer
 
     async def send(
-        self, method: str, path: str, headers: Mapping[str, str], data: bytes | None = None
+        self, method: str, path: str, headers: Mapping[str, str], data: Body = None
     ) -> aiohttp.ClientResponse:
         """Send a request, with a token got on the way where one is wanted. `path` is below `/v2/<name>/` or a URL."""
         where = path if "://" in path else f"/v2/{self.path}/{path}"
         if self.endpoint.mirror and "://" not in where:
             where += f"{'&' if '?' in where else '?'}ns={self.endpoint.domain}"
         for _ in range(2):
-            response = await self._transport.send(
-                self.endpoint, method, where, {**headers, **self.authorizer.headers()}, data
-            )
+            shown = self._authorization(where)
+            body = data() if callable(data) else data
+            response = await self._transport.send(self.endpoint, method, where, {**headers, **shown}, body)
             if response.status != 401:
                 break
             challenges = response.headers.getall("WWW-Authenticate", [])
             response.release()
-            if not await self.authorizer.answer(str(response.url), challenges):
+            if not await self.authorizer.answer(str(response.url), challenges, shown):
                 break
         return response
+
+    def _authorization(self, where: str) -> dict[str, str]:
+        """Return the header; a registry may name another host for uploads, which is shown nothing."""
+        if "://" in where and urlsplit(where).netloc != urlsplit(self.endpoint.url).netloc:
+            return {}
+        return self.authorizer.headers()
 
 
 class Repository:
@@ -77,6 +85,7 @@ class Repository:
     def __init__(
         self, transport: Transport, reference: Reference, credentials: Credentials, action: str = "pull"
     ) -> None:
+        self._transport = transport
         self._reference = reference
         scope = f"repository:{reference.path}:{'pull' if action == 'pull' else 'pull,push'}"
         self._sources = []
@@ -123,6 +132,11 @@ class Repository:
         finally:
             response.close()
 
+    @property
+    def tags_url(self) -> str:
+        """Where the tags are."""
+        return self._transport.url(self.origin.endpoint, f"/v2/{self._reference.path}/tags/list")
+
     async def tags(self) -> list[str]:
         """Return all tags. Raises RepositoryNotFound, …"""
         source, path, found = self.origin, "tags/list", list[str]()
@@ -131,7 +145,7 @@ class Repository:
                 if response.status == 404:
                     raise RepositoryNotFound(self._reference.familiar_name)
                 _require(response, "GET", (200,))
-                found += _tags_in(await _read(response), str(response.url))
+                found += _tags_in(await read_document(response), str(response.url))
                 following = response.links.get("next")
             if not following:
                 break
@@ -168,13 +182,13 @@ async def _manifest_and_type(source: Source, wanted: str) -> tuple[bytes, str]:
         if response.status == 404:
             raise ContentNotFound(str(response.url))
         _require(response, "GET", (200,))
-        return await _read(response), response.headers.get("Content-Type", "").partition(";")[0].strip()
+        return await read_document(response), response.headers.get("Content-Type", "").partition(";")[0].strip()
 
 
 async def _document(source: Source, digest: str) -> bytes:
     response = await _open_blob(source, digest, 0)
     async with response:
-        return await _read(response)
+        return await read_document(response)
 
 
 async def _open_blob(source: Source, digest: str, offset: int) -> aiohttp.ClientResponse:
@@ -209,7 +223,7 @@ def _require(response: aiohttp.ClientResponse, method: str, wanted: tuple[int, .
         raise UnexpectedStatus(method, str(response.url), f"{response.status} {response.reason}")
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
+async def read_document(response: aiohttp.ClientResponse) -> bytes:
     """Return a whole body of at most MANIFEST_LIMIT bytes."""
     pieces, size = [], 0
     async for piece in chunks_of(response, 0):

@@ -22,9 +22,9 @@ _SLICE = 4096
 _ENOUGH = 4 << 20
 
 
-_ERRORS: tuple[type[Exception], ...] = (
+_ERRORS = (
     zlib.error,
-    isal_zlib.IsalError,
+    isal_zlib.error,
     zstandard.ZstdError,
     lzma.LZMAError,
     OSError,
@@ -95,7 +95,7 @@ class Inflater:
             while self._waiting and size < _ENOUGH:
                 pieces.append(self._slice())
                 size += len(pieces[-1])
-        except _ERRORS as error:
+        except _ERRORS as error:  # type: ignore[misc] # isal's stub takes its class for an instance
             raise DecompressionFailed(f"invalid compressed data: {error}") from error
         return b"".join(pieces)
 

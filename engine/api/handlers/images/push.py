@@ -1,0 +1,44 @@
+"""POST /images/{name}/push."""
+
+from aiohttp import web
+
+from engine.api.handlers.images.inspect import platform
+from engine.api.routing import Route
+from engine.api.transport.progress import ProgressStream
+from engine.api.wire import auth, query
+from engine.api.wire.image_progress import encode_line
+from engine.core import references
+from engine.core.errors import WharfError
+from engine.core.references import Reference
+from engine.domain.images.progress import Line
+from engine.domain.images.push import Pusher, PushOptions
+
+
+class PushHandlers:
+    """Sends images to registries."""
+
+    def __init__(self, pusher: Pusher) -> None:
+        self._pusher = pusher
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        return [Route("POST", "/images/{name:.*}/push", self.push)]
+
+    async def push(self, request: web.BaseRequest) -> web.StreamResponse:
+        """POST /images/{name}/push. Some clients send a body; it says nothing."""
+        reference = references.parse(request["name"])
+        tag = query.text(request, "tag")
+        if tag:
+            reference = Reference(reference.domain, reference.path, tag)
+        wanted = platform(request) if request["api_version"] >= (1, 46) else None
+        options = PushOptions(reference, auth.credentials(request), wanted)
+        stream = ProgressStream(request)
+
+        async def send(line: Line) -> None:
+            await stream.send(encode_line(line))
+
+        try:
+            await self._pusher.push(options, send)
+        except WharfError as error:
+            await stream.fail(error)
+        return await stream.finish()

@@ -1,0 +1,94 @@
+"""Blobs and manifests to a registry (OCI distribution specification, "Push")."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from urllib.parse import urljoin
+
+import aiohttp
+import msgspec
+
+from engine.core.errors import WharfError
+from engine.core.model.image import Descriptor
+from engine.drivers.registry.failures import MalformedAnswer, UnexpectedStatus
+from engine.drivers.registry.repository import Source, read_document
+
+_CHUNK = 1 << 20
+Advance = Callable[[int], None]
+"""Told how many bytes have been sent so far."""
+
+
+async def has_blob(source: Source, digest: str) -> bool:
+    """Tell whether the registry has the blob already. Raises UnexpectedStatus, AccessDenied, RegistryUnreachable."""
+    async with await source.send("HEAD", f"blobs/{digest}", {}) as response:
+        if response.status not in (200, 404):
+            raise await _unexpected(response, "HEAD")
+        return response.status == 200
+
+
+async def mount(source: Source, digest: str, other: str) -> bool:
+    """Ask the registry to take the blob from another of its repositories; tell whether it did."""
+    source.authorizer.also(f"repository:{other}:pull")
+    async with await source.send("POST", f"blobs/uploads/?mount={digest}&from={other}", {}, b"") as response:
+        if response.status == 202:
+            await _abandon(source, response)
+        return response.status == 201
+
+
+async def _abandon(source: Source, response: aiohttp.ClientResponse) -> None:
+    """A registry that does not mount begins an upload instead, which nobody wants to leave open."""
+    try:
+        (await source.send("DELETE", _location(response), {})).close()
+    except WharfError:
+        return
+
+
+async def put_blob(source: Source, path: Path, descriptor: Descriptor, advance: Advance) -> None:
+    """Send a blob's file. Raises UnexpectedStatus, AccessDenied, RegistryUnreachable, OSError."""
+    async with await source.send("POST", "blobs/uploads/", {}, b"") as response:
+        if response.status != 202:
+            raise await _unexpected(response, "POST")
+        location = _location(response)
+    url = f"{location}{'&' if '?' in location else '?'}digest={descriptor.digest}"
+    headers = {"Content-Type": "application/octet-stream", "Content-Length": str(descriptor.size)}
+    async with await source.send("PUT", url, headers, lambda: _file(path, advance)) as response:
+        if response.status != 201:
+            raise await _unexpected(response, "PUT")
+
+
+async def put_manifest(source: Source, tag: str, media_type: str, data: bytes) -> None:
+    """Send a manifest or index under a tag or its digest. Raises UnexpectedStatus, AccessDenied, …"""
+    async with await source.send("PUT", f"manifests/{tag}", {"Content-Type": media_type}, data) as response:
+        if response.status not in (200, 201, 202):
+            raise await _unexpected(response, "PUT")
+
+
+def _location(response: aiohttp.ClientResponse) -> str:
+    location = response.headers.get("Location", "")
+    if not location:
+        raise MalformedAnswer(str(response.url), "no Location")
+    return urljoin(str(response.url), location)
+
+
+async def _file(path: Path, advance: Advance) -> AsyncIterator[bytes]:
+    fd = await asyncio.to_thread(os.open, path, os.O_RDONLY | os.O_CLOEXEC)
+    sent = 0
+    try:
+        while chunk := await asyncio.to_thread(os.read, fd, _CHUNK):
+            yield chunk
+            sent += len(chunk)
+            advance(sent)
+    finally:
+        os.close(fd)
+
+
+async def _unexpected(response: aiohttp.ClientResponse, method: str) -> UnexpectedStatus:
+    """Return the error with what the registry says about it."""
+    try:
+        body = msgspec.json.decode(await read_document(response))
+        first = body["errors"][0]
+        detail = f"{first.get('code', 'unknown').lower().replace('_', ' ')}: {first.get('message', '')}"
+    except (WharfError, msgspec.DecodeError, KeyError, IndexError, TypeError, AttributeError):
+        detail = ""
+    return UnexpectedStatus(method, str(response.url), f"{response.status} {response.reason}", detail)
