@@ -3,10 +3,11 @@
 import contextlib
 import logging
 import os
-import resource
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+import msgspec
 
 from engine import daemon_log
 from engine.config import arguments
@@ -14,14 +15,15 @@ from engine.config.failures import ConfigError, UsageError
 from engine.config.load import load
 from engine.config.settings import Config
 from engine.config.usage import usage
+from engine.core.model.container import Ulimit
 from engine.core.model.product import WHARF_VERSION
 from engine.daemon import run
+from engine.drivers.linux.limits import raise_open_files
 from engine.drivers.linux.pidfile import PidFile, StillRunning
 
 _log = logging.getLogger(__name__)
 _DATA_MODE = 0o711
 _RUN_MODE = 0o711
-_FILES_WANTED = 1 << 20
 
 
 def main() -> None:
@@ -63,7 +65,7 @@ def _start(config: Config) -> int:
     daemon_log.start(config.log_level, config.log_format)
     for notice in config.notices:
         _log.warning(notice)
-    _set_limits()
+    config = _with_limits(config)
     _set_proxies(config)
     try:
         with _held(config):
@@ -75,14 +77,12 @@ def _start(config: Config) -> int:
     return 1
 
 
-def _set_limits() -> None:
-    """Have as many descriptors as the kernel lets us, and files that others may read unless they must not."""
+def _with_limits(config: Config) -> Config:
+    """Have as many open files as we may; containers get the limit that the daemon was given, as with dockerd."""
     os.umask(0o022)
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(hard, _FILES_WANTED), max(hard, _FILES_WANTED)))
-    except (ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, hard = raise_open_files()
+    given = {"nofile": Ulimit(name="nofile", soft=soft, hard=hard)}
+    return msgspec.structs.replace(config, default_ulimits={**given, **config.default_ulimits})
 
 
 def _set_proxies(config: Config) -> None:
