@@ -4,6 +4,7 @@ What does not change while a container lives (its configuration) is made once an
 `inspect` are what clients ask most often.
 """
 
+import base64
 import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +14,13 @@ from typing import Any, Protocol
 import msgspec
 
 from engine.api.wire.codec import encode
-from engine.api.wire.network_settings import encode_endpoints, encode_network_settings
+from engine.api.wire.network_settings import encode_listed_endpoints, encode_network_settings
 from engine.api.wire.ports import encode_ports
 from engine.core import times
 from engine.core.model.container import Container, Health, HostConfig, ImageManifest, MountPoint, State, Status
 from engine.core.model.exec import Exec
 from engine.core.units import human_duration
+from engine.domain.containers.detach_keys import parse as parse_detach_keys
 
 _SECOND = 1_000_000_000
 _STORAGE = "overlayfs"
@@ -181,12 +183,11 @@ def _encode_host_config(container: Container) -> dict[str, Any]:
 
 def _encode_config(container: Container) -> dict[str, Any]:
     """API 1.44 to 1.51 still show the address asked for at the main network as the container's own."""
-    result = encode(container.config)
     networks, mode = container.networks, container.host_config.network_mode
     main = networks.get(mode) or (next(iter(networks.values())) if len(networks) == 1 else None)
-    if main is not None and main.requested_mac:
-        result["MacAddress"] = main.requested_mac
-    return result
+    if main is None or not main.requested_mac:
+        return encode(container.config)
+    return encode(msgspec.structs.replace(container.config, mac_address=main.requested_mac))
 
 
 def _encode_mount(mount: MountPoint) -> dict[str, Any]:
@@ -213,10 +214,12 @@ def encode_summary(
         "Names": [f"/{container.name}"],
         "Image": _shown_image(container, images),
         "ImageID": container.image,
-        "Command": _command(container),
-        "Created": container.created_at // _SECOND,
-        "Ports": encode_ports(container.sandbox.ports),
     }
+    if container.manifest is not None and version >= (1, 48):
+        result["ImageManifestDescriptor"] = _encode_manifest(container.manifest)
+    result["Command"] = _command(container)
+    result["Created"] = container.created_at // _SECOND
+    result["Ports"] = encode_ports(container.sandbox.ports)
     rw, root = sizes or (0, 0)
     if rw:
         result["SizeRw"] = rw
@@ -228,8 +231,8 @@ def encode_summary(
     result["HostConfig"] = {"NetworkMode": host_config.network_mode}
     if host_config.annotations and version >= (1, 46):
         result["HostConfig"]["Annotations"] = host_config.annotations
-    result["NetworkSettings"] = {"Networks": encode_endpoints(container, version)}
-    result["Mounts"] = [_encode_mount(m) for m in container.mounts]
+    result["NetworkSettings"] = {"Networks": encode_listed_endpoints(container)}
+    result["Mounts"] = [_encode_mount(m) | ({"Source": ""} if m.type == "volume" else {}) for m in container.mounts]
     return result
 
 
@@ -286,6 +289,11 @@ def encode_top(processes: _Processes) -> dict[str, Any]:
     return {"Processes": processes.rows, "Titles": processes.titles}
 
 
+def _detach_keys(text: str) -> str:
+    """Go shows bytes in Base64."""
+    return base64.b64encode(parse_detach_keys(text)).decode() if text else ""
+
+
 def encode_exec(instance: Exec) -> dict[str, Any]:
     """Return an exec instance."""
     config = instance.config
@@ -308,6 +316,6 @@ def encode_exec(instance: Exec) -> dict[str, Any]:
         "OpenStdout": config.attach_stdout,
         "CanRemove": False,
         "ContainerID": instance.container_id,
-        "DetachKeys": config.detach_keys,
+        "DetachKeys": _detach_keys(config.detach_keys),
         "Pid": instance.pid,
     }

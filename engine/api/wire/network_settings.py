@@ -19,6 +19,7 @@ _LEGACY = {
     "IPv6Gateway": "ipv6_gateway",
     "MacAddress": "mac_address",
 }
+_NOT_LISTED = {"Links": None, "Aliases": None, "DriverOpts": None, "DNSNames": None}
 _NOT_CONNECTED = EndpointSettings()
 
 
@@ -55,5 +56,17 @@ def encode_endpoints(container: Container, version: tuple[int, int]) -> dict[str
         if version < (1, 45) and name not in _PREDEFINED:
             extra = (ids.short(container.id), container.config.hostname)
             encoded["Aliases"] = list(dict.fromkeys([*(endpoint.aliases or ()), *extra]))
+        result[name] = encoded
+    return result
+
+
+def encode_listed_endpoints(container: Container) -> dict[str, dict[str, Any]]:
+    """Return the endpoints as a list of containers has them: where they are, not what was asked for."""
+    result = {}
+    for name, endpoint in container.networks.items():
+        encoded = encode(endpoint)
+        if not encoded["MacAddress"]:
+            encoded["MacAddress"] = endpoint.requested_mac
+        encoded.update(_NOT_LISTED)
         result[name] = encoded
     return result

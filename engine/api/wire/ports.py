@@ -1,6 +1,6 @@
 """Published ports, as `ps` and `inspect` show them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from engine.core.model.network import PortBinding
@@ -9,12 +9,9 @@ from engine.core.model.network import PortBinding
 def encode_ports(ports: Mapping[str, Sequence[PortBinding] | None]) -> list[dict[str, Any]]:
     """Return one object for each binding of a port, and for each port that is exposed and not published."""
     result = []
-    for port, bindings in ports.items():
-        number, _, protocol = port.partition("/")
-        if not number.isdecimal():
-            continue
+    for protocol, number, bindings in sorted(_numbered(ports), key=lambda p: (p[0], int(p[1]))):
         private = {"PrivatePort": int(number)}
-        kind = {"Type": protocol or "tcp"}
+        kind = {"Type": protocol}
         if not bindings:
             result.append({**private, **kind})
         for binding in bindings or ():
@@ -22,6 +19,15 @@ def encode_ports(ports: Mapping[str, Sequence[PortBinding] | None]) -> list[dict
             address = {"IP": binding.host_ip} if binding.host_ip else {}
             result.append({**address, **private, **public, **kind})
     return result
+
+
+def _numbered(
+    ports: Mapping[str, Sequence[PortBinding] | None],
+) -> Iterator[tuple[str, str, Sequence[PortBinding] | None]]:
+    for port, bindings in ports.items():
+        number, _, protocol = port.partition("/")
+        if number.isdecimal():
+            yield protocol or "tcp", number, bindings
 
 
 def encode_bindings(ports: Mapping[str, Sequence[PortBinding] | None]) -> dict[str, list[dict[str, str]] | None]:
