@@ -34,7 +34,7 @@ class Holdings:
 
     async def take_again(self, container: Container, *, running: bool) -> None:
         """Take the references that a container holds: after a restart they are in memory no more."""
-        self._images.acquire(container.image, container.id)
+        self._images.acquire(container.image, container.id, container.layers)
         for mount in container.mounts:
             if mount.type != "volume":
                 continue

@@ -36,6 +36,7 @@ class Download:
     received: int = 0
     started: bool = False
     waiting: int = 0
+    abandoned: bool = False
     task: asyncio.Task[None] | None = None
 
 
@@ -48,12 +49,17 @@ class Downloader:
         self._attempts = attempts
         self._running: dict[str, Download] = {}
 
+    def is_running(self, digest: str) -> bool:
+        """Tell whether somebody fetches the blob already."""
+        return digest in self._running and not self._running[digest].abandoned
+
     def begin(self, repository: Repository, descriptor: Descriptor) -> Download:
         """Start to fetch a blob, or join those who fetch it already. `wait` must follow."""
         download = self._running.get(descriptor.digest)
-        if download is None:
+        if download is None or download.abandoned:
+            ending = download.task if download else None
             download = Download(descriptor)
-            fetch = self._fetch(repository, download)
+            fetch = self._fetch(repository, download, ending)
             download.task = asyncio.get_running_loop().create_task(fetch, name=f"fetch-{descriptor.digest[7:19]}")
             self._running[descriptor.digest] = download
         download.waiting += 1
@@ -67,7 +73,7 @@ class Downloader:
         finally:
             download.waiting -= 1
             if not download.waiting and not download.task.done():
-                self._forget(download)
+                download.abandoned = True
                 download.task.cancel()
                 await asyncio.wait([download.task])
 
@@ -75,8 +81,10 @@ class Downloader:
         if self._running.get(download.descriptor.digest) is download:
             del self._running[download.descriptor.digest]
 
-    async def _fetch(self, repository: Repository, download: Download) -> None:
+    async def _fetch(self, repository: Repository, download: Download, ending: asyncio.Task[None] | None) -> None:
         try:
+            if ending is not None:
+                await asyncio.wait([ending])  # It may still be closing the file that is gone on with here.
             async with self._slots:
                 download.started = True
                 await self._persist(repository, download)

@@ -88,6 +88,7 @@ class Garbage:
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._number = 0
         self._tasks: set[asyncio.Task[int]] = set()
+        self.held: dict[str, tuple[str, ...]] = {}
         self.leased_blobs: Counter[str] = Counter()
         self.leased_chains: Counter[str] = Counter()
 
@@ -122,6 +123,8 @@ class Garbage:
         needed = Needs()
         for stored in self._catalog.everything():
             needed.add_stored(stored)
+        for chains_of_holder in self.held.values():
+            needed.chains.update(chains_of_holder)
         blobs = candidates.blobs - needed.blobs - self.leased_blobs.keys()
         chains = candidates.chains - needed.chains - self.leased_chains.keys()
         return blobs, {c for c in chains if self._layers.has(c)}

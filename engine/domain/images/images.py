@@ -43,12 +43,18 @@ class Images:
         except WharfError:
             return None
 
-    def acquire(self, image_id: str, holder: str) -> None:
-        """Keep an image's layers for a container. Taking it twice is taking it once."""
+    def acquire(self, image_id: str, holder: str, layers: Sequence[str] = ()) -> None:
+        """Keep an image's layers for a container. Taking it twice is taking it once.
+
+        `layers` are chain IDs that the container is known to need whatever the catalogue says, after a restart.
+        """
         self._holders.setdefault(image_id, set()).add(holder)
+        if layers:
+            self._garbage.held[holder] = tuple(layers)
 
     def release(self, image_id: str, holder: str) -> None:
         """Give an image back; one that is deleted and held no more goes in the background."""
+        self._garbage.held.pop(holder, None)
         holders = self._holders.get(image_id, set())
         holders.discard(holder)
         if holders:

@@ -194,10 +194,17 @@ class _Work:
         await wanted
 
     async def _fetch(self, work: LayerWork) -> None:
-        if not self._content.has(work.source.blob.digest):
-            work.download = self._downloader.begin(self._repository, work.source.blob)
+        blob = work.source.blob
+        while not self._content.has(blob.digest):
+            joined = self._downloader.is_running(blob.digest)
+            work.download = self._downloader.begin(self._repository, blob)
             work.phase = Phase.DOWNLOADING
-            await self._downloader.wait(work.download)
+            try:
+                await self._downloader.wait(work.download)
+            except WharfError:
+                # Another pull's failure may be due to its credentials: try with one's own.
+                if not joined:
+                    raise
         work.phase = Phase.DOWNLOADED
 
 

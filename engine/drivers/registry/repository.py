@@ -3,6 +3,7 @@
 Each question goes to the mirrors in turn, then to the registry itself, which alone is shown credentials.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -42,6 +43,8 @@ _MANIFEST_TYPES = (
 )
 _ACCEPT = {"Accept": ", ".join(_MANIFEST_TYPES)}
 _MAX_TAG_PAGES = 1000
+_BUSY = (408, 429, 502, 503, 504)
+_FIRST_PAUSE, _LAST_PAUSE, _MAX_WAIT = 0.25, 2.0, 20.0
 
 
 class Source:
@@ -63,7 +66,7 @@ class Source:
         for _ in range(2):
             shown = self._authorization(where)
             body = data() if callable(data) else data
-            response = await self._transport.send(self.endpoint, method, where, {**headers, **shown}, body)
+            response = await self._patiently(method, where, {**headers, **shown}, body)
             if response.status != 401:
                 break
             challenges = response.headers.getall("WWW-Authenticate", [])
@@ -71,6 +74,20 @@ class Source:
             if not await self.authorizer.answer(str(response.url), challenges, shown):
                 break
         return response
+
+    async def _patiently(
+        self, method: str, where: str, headers: Mapping[str, str], body: bytes | AsyncIterator[bytes] | None
+    ) -> aiohttp.ClientResponse:
+        """Send a request; ask again a little later where the registry is busy and nothing was sent that can be lost."""
+        pause = _FIRST_PAUSE
+        while True:
+            response = await self._transport.send(self.endpoint, method, where, headers, body)
+            if response.status not in _BUSY or method not in ("GET", "HEAD") or pause > _LAST_PAUSE:
+                return response
+            wait = response.headers.get("Retry-After", "")
+            response.release()
+            await asyncio.sleep(min(float(wait), _MAX_WAIT) if wait.isdigit() else pause)
+            pause *= 2
 
     def _authorization(self, where: str) -> dict[str, str]:
         """Return the header; a registry may name another host for uploads, which is shown nothing."""

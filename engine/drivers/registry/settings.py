@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 DOCKER_IO = "docker.io"
 _DOCKER_IO_HOST = "registry-1.docker.io"
+_LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +24,28 @@ class Proxies:
     no_proxy: str = ""
 
 
+def proxies_of(configured: Proxies, environment: Mapping[str, str]) -> Proxies:
+    """Return the proxies of the daemon's configuration, or else of its environment, as dockerd does it."""
+
+    def found(value: str, name: str) -> str:
+        return value or environment.get(name) or environment.get(name.lower(), "")
+
+    return Proxies(
+        http=found(configured.http, "HTTP_PROXY"),
+        https=found(configured.https, "HTTPS_PROXY"),
+        no_proxy=found(configured.no_proxy, "NO_PROXY"),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class RegistrySettings:
-    """The daemon's settings. `mirrors`: by registry domain (`docker.io`, `host:5000`), in order of preference."""
+    """The daemon's settings. Loopback registries are always insecure.
+
+    `mirrors`: by registry domain (`docker.io`, `host:5000`), in order of preference.
+    """
 
     mirrors: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    insecure: Sequence[str] = ("127.0.0.0/8", "::1/128")
+    insecure: Sequence[str] = ()
     certs_directory: Path = Path("/etc/docker/certs.d")
     proxies: Proxies = Proxies()
 
@@ -78,7 +95,7 @@ def _endpoint(url: str, domain: str, settings: RegistrySettings, *, mirror: bool
 def _is_insecure(host: str, host_and_port: str, insecure: Sequence[str]) -> bool:
     if host == "localhost" or host_and_port in insecure or host in insecure:
         return True
-    return _in_networks(host, insecure)
+    return _in_networks(host, (*_LOOPBACK, *insecure))
 
 
 def _in_networks(host: str, networks: Sequence[str]) -> bool:
@@ -101,7 +118,7 @@ def proxy_for(url: str, proxies: Proxies) -> str | None:
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()
     proxy = proxies.https if parts.scheme == "https" else proxies.http
-    if not proxy or host == "localhost" or _in_networks(host, ("127.0.0.0/8", "::1/128")):
+    if not proxy or host == "localhost" or _in_networks(host, _LOOPBACK):
         return None
     if any(_excludes(rule.strip().lower(), host, parts.port) for rule in proxies.no_proxy.split(",")):
         return None

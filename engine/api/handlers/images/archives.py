@@ -4,15 +4,12 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from engine.api.handlers.images import streaming
 from engine.api.routing import Route
-from engine.api.transport.progress import ProgressStream
 from engine.api.transport.stream import ByteStream
 from engine.api.wire import query
-from engine.api.wire.image_progress import encode_line
-from engine.core.errors import WharfError
 from engine.domain.images.garbage import Garbage
 from engine.domain.images.load import Loader
-from engine.domain.images.progress import Line
 from engine.domain.images.save import Saver
 
 
@@ -34,17 +31,8 @@ class ImageArchiveHandlers:
 
     async def load(self, request: web.BaseRequest) -> web.StreamResponse:
         """POST /images/load. The status is out before the archive is read, as with dockerd; errors are lines."""
-        stream = ProgressStream(request)
-        await stream.begin()
-
-        async def send(line: Line) -> None:
-            await stream.send(encode_line(line))
-
-        try:
-            await self._loader.load(body_chunks(request), send)
-        except WharfError as error:
-            await stream.fail(error)
-        return await stream.finish()
+        chunks = body_chunks(request)
+        return await streaming.answer(request, lambda sink: self._loader.load(chunks, sink), begin=True)
 
     async def save_many(self, request: web.BaseRequest) -> web.StreamResponse:
         """GET /images/get?names=…"""

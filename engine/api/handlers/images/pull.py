@@ -2,17 +2,16 @@
 
 from aiohttp import web
 
+from engine.api.handlers.images import streaming
 from engine.api.handlers.images.archives import body_chunks
 from engine.api.routing import Route
-from engine.api.transport.progress import ProgressStream
 from engine.api.wire import auth, query
-from engine.api.wire.image_progress import encode_line
 from engine.core import references
-from engine.core.errors import Internal, WharfError
+from engine.core.errors import Internal
 from engine.core.references import Reference, is_digest
 from engine.domain.images.failures import InvalidTag
 from engine.domain.images.import_image import Importer, ImportOptions
-from engine.domain.images.progress import Line, Note
+from engine.domain.images.progress import Note, Sink
 from engine.domain.images.pull import Puller, PullOptions
 from engine.domain.images.tag import new_name
 from engine.drivers.registry.fetch import download
@@ -50,16 +49,7 @@ class PullHandlers:
             platform=query.text(request, "platform"),
             credentials=auth.credentials(request),
         )
-        stream = ProgressStream(request)
-
-        async def send(line: Line) -> None:
-            await stream.send(encode_line(line))
-
-        try:
-            await self._puller.pull(options, send)
-        except WharfError as error:
-            await stream.fail(error)
-        return await stream.finish()
+        return await streaming.answer(request, lambda sink: self._puller.pull(options, sink))
 
     async def _import(self, request: web.BaseRequest) -> web.StreamResponse:
         source = query.text(request, "fromSrc")
@@ -71,15 +61,16 @@ class PullHandlers:
             changes=query.texts(request, "changes"),
             platform=query.text(request, "platform"),
         )
-        stream = ProgressStream(request)
+        return await streaming.answer(request, lambda sink: self._import_from(request, source, options, sink))
+
+    async def _import_from(self, request: web.BaseRequest, source: str, options: ImportOptions, sink: Sink) -> None:
         if source == "-":
             image_id = await self._importer.import_archive(options, body_chunks(request))
         else:
             async with download(self._transport, source) as chunks:
-                await stream.send(encode_line(Note(f"Downloading from {source}")))
+                await sink(Note(f"Downloading from {source}"))
                 image_id = await self._importer.import_archive(options, chunks)
-        await stream.send(encode_line(Note(image_id)))
-        return await stream.finish()
+        await sink(Note(image_id))
 
 
 def pulled_reference(image: str, tag: str) -> Reference:

@@ -2,15 +2,12 @@
 
 from aiohttp import web
 
+from engine.api.handlers.images import streaming
 from engine.api.handlers.images.inspect import platform
 from engine.api.routing import Route
-from engine.api.transport.progress import ProgressStream
 from engine.api.wire import auth, query
-from engine.api.wire.image_progress import encode_line
 from engine.core import references
-from engine.core.errors import WharfError
 from engine.core.references import Reference
-from engine.domain.images.progress import Line
 from engine.domain.images.push import Pusher, PushOptions
 
 
@@ -32,13 +29,4 @@ class PushHandlers:
             reference = Reference(reference.domain, reference.path, tag)
         wanted = platform(request) if request["api_version"] >= (1, 46) else None
         options = PushOptions(reference, auth.credentials(request), wanted)
-        stream = ProgressStream(request)
-
-        async def send(line: Line) -> None:
-            await stream.send(encode_line(line))
-
-        try:
-            await self._pusher.push(options, send)
-        except WharfError as error:
-            await stream.fail(error)
-        return await stream.finish()
+        return await streaming.answer(request, lambda sink: self._pusher.push(options, sink))
