@@ -79,7 +79,7 @@ def mounts(request: SpecRequest) -> Mounts:
     kept = [m for m in _defaults(request) if m["destination"] not in taken]
     if "/dev" in taken:
         kept = [m for m in kept if not m["destination"].startswith("/dev/")]
-    if container.host_config.readonly_rootfs:
+    if container.host_config.readonly_rootfs and not container.host_config.privileged:
         kept = [_readonly(m) for m in kept]
     return Mounts([*kept, *wanted], _root_propagation(request.mounts))
 
@@ -94,9 +94,8 @@ def _depth(path: str) -> int:
 
 def _defaults(request: SpecRequest) -> list[OciMount]:
     host_config = request.container.host_config
-    writable = host_config.privileged and not host_config.readonly_rootfs
-    readonly = () if writable else ("ro",)
-    cgroup_readonly = () if writable or _writable_cgroups(request.container) else ("ro",)
+    readonly = () if host_config.privileged else ("ro",)
+    cgroup_readonly = () if host_config.privileged or _writable_cgroups(request.container) else ("ro",)
     result = [
         _mount("/proc", "proc", "proc", _QUIET),
         _mount("/dev", "tmpfs", "tmpfs", ("nosuid", "strictatime", "mode=755", "size=65536k")),

@@ -7,86 +7,13 @@ import msgspec
 import pytest
 
 from engine.api.wire import containers as wire
-from engine.api.wire.codec import decode
 from engine.core import times
-from engine.core.model.container import (
-    Container,
-    ContainerConfig,
-    Health,
-    HealthResult,
-    HostConfig,
-    ImageManifest,
-    MountPoint,
-    Sandbox,
-    State,
-    Status,
-)
+from engine.core.model.container import Health, State, Status
 from engine.core.model.exec import Exec, ExecConfig
-from engine.core.model.network import EndpointSettings, PortBinding
 from engine.domain.containers.top import Processes
+from engine.tests.recorded_container import container_of
 
 RECORDED = json.loads((Path(__file__).parent / "recorded_containers.json").read_text())
-
-
-def state_of(shown) -> State:
-    health = None
-    if "Health" in shown:
-        log = [
-            HealthResult(
-                start=times.parse_rfc3339(r["Start"]), end=times.parse_rfc3339(r["End"]), exit_code=0, output=""
-            )
-            for r in shown["Health"]["Log"]
-        ]
-        health = Health(status=shown["Health"]["Status"], log=log)
-    return State(
-        status=Status(shown["Status"]),
-        pid=shown["Pid"],
-        exit_code=shown["ExitCode"],
-        started_at=times.parse_rfc3339(shown["StartedAt"]),
-        finished_at=times.parse_rfc3339(shown["FinishedAt"]),
-        health=health,
-    )
-
-
-def mount_of(shown) -> MountPoint:
-    fields = {"Type": "type", "Name": "name", "Source": "source", "Destination": "destination", "Driver": "driver",
-              "Mode": "mode", "RW": "rw", "Propagation": "propagation"}  # fmt: skip
-    return MountPoint(**{fields[k]: v for k, v in shown.items()})
-
-
-def endpoint_of(shown, requested: str) -> EndpointSettings:
-    return msgspec.structs.replace(decode(shown, EndpointSettings), requested_mac=requested)
-
-
-def container_of(shown) -> Container:
-    """Return the container of which a recorded inspect answer speaks."""
-    config = dict(shown["Config"])
-    requested = config.pop("MacAddress", "")
-    settings = shown["NetworkSettings"]
-    ports = {
-        port: [PortBinding(host_ip=b["HostIp"], host_port=b["HostPort"]) for b in bindings] if bindings else None
-        for port, bindings in settings["Ports"].items()
-    }
-    manifest = shown["ImageManifestDescriptor"]
-    return Container(
-        id=shown["Id"],
-        name=shown["Name"][1:],
-        created_at=times.parse_rfc3339(shown["Created"]),
-        image=shown["Image"],
-        config=decode(config, ContainerConfig),
-        host_config=decode(shown["HostConfig"], HostConfig),
-        path=shown["Path"],
-        args=shown["Args"],
-        mounts=[mount_of(m) for m in shown["Mounts"]],
-        networks={n: endpoint_of(e, requested) for n, e in settings["Networks"].items()},
-        sandbox=Sandbox(id=settings["SandboxID"], netns=settings["SandboxKey"], ports=ports),
-        state=state_of(shown["State"]),
-        started_once=True,
-        log_path=shown["LogPath"],
-        manifest=ImageManifest(
-            media_type=manifest["mediaType"], digest=manifest["digest"], size=manifest["size"], **manifest["platform"]
-        ),
-    )
 
 
 class Images:
