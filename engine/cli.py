@@ -17,7 +17,7 @@ from engine.config.settings import Config
 from engine.config.usage import usage
 from engine.core.model.container import Ulimit
 from engine.core.model.product import WHARF_VERSION
-from engine.daemon import run
+from engine.daemon.life import run
 from engine.drivers.linux.limits import raise_open_files
 from engine.drivers.linux.pidfile import PidFile, StillRunning
 

@@ -51,7 +51,7 @@ class Listener:
 
     host: str
     socket: socket.socket
-    ssl: ssl.SSLContext | None = None
+    context: ssl.SSLContext | None = None
     path: Path | None = None
     inode: int = 0
 
@@ -207,6 +207,6 @@ async def serve(server: Server, listeners: Sequence[Listener]) -> Serving:
                 server, sock=listener.socket, backlog=_BACKLOG, **_KEEP_FILE
             )
         else:
-            started = await loop.create_server(server, sock=listener.socket, ssl=listener.ssl, backlog=_BACKLOG)
+            started = await loop.create_server(server, sock=listener.socket, ssl=listener.context, backlog=_BACKLOG)
         servers.append(started)
     return Serving(listeners, servers)

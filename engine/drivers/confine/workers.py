@@ -19,6 +19,8 @@ from engine.drivers.confine.failures import ArchiveRefused, WorkerFailed
 from engine.drivers.linux import proc, syscalls
 
 _SOCKET_FD = 3  # As in server.py, which the daemon does not load.
+# Without `site`, an editable installation is not found by itself.
+_HOME = Path(__file__).parents[3]
 _BOOT = "import sys; sys.path[:0] = sys.argv[1:]; from engine.drivers.confine.server import main; main()"
 _READ = 1 << 16
 _ATTRIBUTES = syscalls.MOUNT_ATTR_NODEV | syscalls.MOUNT_ATTR_NOEXEC | syscalls.MOUNT_ATTR_NOSUID
@@ -119,7 +121,7 @@ def _spawn() -> tuple[socket.socket, int]:
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs, open(os.devnull, "r+b", buffering=0) as null:  # noqa: PTH123
-        argv = [sys.executable, "-I", "-S", "-c", _BOOT, *(str(Path(entry).absolute()) for entry in sys.path)]
+        argv = [sys.executable, "-I", "-S", "-c", _BOOT, *(str(Path(entry).absolute()) for entry in (_HOME, *sys.path))]
         files = {0: null.fileno(), 1: null.fileno(), 2: 2, _SOCKET_FD: theirs.fileno()}
         pid = proc.spawn(argv, files, new_session=True)
     if not ours.recv(16):

@@ -1,13 +1,14 @@
 """The rules of one daemon as nft commands. Pure.
 
-One table for each family, named for the daemon, with the same rules in every daemon. A bridge is elements of its sets, a
-published port one element of a map: adding or removing it costs the same however many there are, and so does passing it.
+One table for each family, named for the daemon, with the same rules in every daemon. A bridge is elements of its sets,
+a published port one element of a map: adding or removing it costs the same however many there are, and so does passing
+it.
 
 - A packet to a local address looks up `ports` (address, protocol, port), then `ports_any`, on its way in and out.
-- Into a bridge comes what belongs to a connection, what was sent by its own containers, and what the maps sent there. So a
-  container's own address leads nowhere from outside, whatever routes a neighbour has.
-- 127.0.0.1 is published on the way out only: a packet for it that arrives from elsewhere is left to the kernel, which drops
-  it, or is dropped here where it comes from a bridge (on which `route_localnet` has the kernel not drop it).
+- Into a bridge comes what belongs to a connection, what was sent by its own containers, and what the maps sent there.
+  So a container's own address leads nowhere from outside, whatever routes a neighbour has.
+- 127.0.0.1 is published on the way out only: a packet for it that arrives from elsewhere is left to the kernel, which
+  drops it, or is dropped here where it comes from a bridge (on which `route_localnet` has the kernel not drop it).
 - A container that calls its own host's published port gets there by hairpin: its address is masqueraded.
 """
 

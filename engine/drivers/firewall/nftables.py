@@ -1,4 +1,4 @@
-"""The firewall backend `nftables`: one table of our own for each family, changed in transactions through libnftables."""
+"""The firewall backend `nftables`: a table of our own for each family, changed in transactions through libnftables."""
 
 import asyncio
 from collections.abc import Sequence
@@ -70,5 +70,3 @@ class NftablesFirewall:
         """Release the library; the rules stay."""
         self._thread.shutdown()
         self._nft.close()
-
-

@@ -11,7 +11,7 @@ from engine.drivers.netlink.route_socket import RouteSocket
 
 @dataclass(frozen=True, slots=True)
 class Bridge:
-    """A bridge as it is to be. `addresses` of the form 172.17.0.1/16; `route_localnet`: 127.0.0.1 may be sent over it."""
+    """A bridge as it is to be. `addresses` as 172.17.0.1/16; `route_localnet`: 127.0.0.1 may be sent over it."""
 
     name: str
     addresses: tuple[str, ...]

@@ -1,7 +1,7 @@
 """The rtnetlink messages that bridges and containers' interfaces need. Pure: builds them, sends nothing.
 
-pyroute2's message classes encode them; its sockets and its IPRoute are not used, since a container's start must not wait
-for one round trip after the other (see `route_socket.py`).
+pyroute2's message classes encode them; its sockets and its IPRoute are not used, since a container's start must not
+wait for one round trip after the other (see `route_socket.py`).
 """
 
 import ipaddress
@@ -32,8 +32,8 @@ Message = Any  # pyroute2 has no types
 class Interface:
     """One container interface: a veth whose host end is a port of a bridge.
 
-    `addresses` are of the form 172.17.0.2/16; empty gateways: no default route. `isolated`: the port reaches the bridge's
-    own address but no other isolated port. `index` 0 leaves the number of the host end to the kernel.
+    `addresses` are of the form 172.17.0.2/16; empty gateways: no default route. `isolated`: the port reaches the
+    bridge's own address but no other isolated port.
     """
 
     host_name: str
@@ -75,7 +75,7 @@ def new_bridge(name: str, mac_address: str, mtu: int) -> Message:
 
 
 def new_veth(interface: Interface, bridge_index: int, netns: int) -> Message:
-    """Make a veth pair in one go: the host end up and in its bridge, the other end in the namespace of descriptor `netns`.
+    """Make a veth pair in one go: the host end up and in its bridge, the other in the namespace of descriptor `netns`.
 
     The other end stays down: the kernel refuses to bring it up before the pair is complete (ENOTCONN of veth_open).
     """
@@ -93,7 +93,7 @@ def new_veth(interface: Interface, bridge_index: int, netns: int) -> Message:
 
 
 def bridge_port(name: str, *, hairpin: bool, isolated: bool) -> Message:
-    """Set how a bridge treats one of its ports. Hairpin: a frame may leave where it came in (a container's own port)."""
+    """Set how a bridge treats one of its ports. Hairpin: a frame may leave where it came in (a container's own)."""
     data = _attributes({"IFLA_BRPORT_MODE": int(hairpin), "IFLA_BRPORT_ISOLATED": int(isolated)})
     linkinfo = _attributes({"IFLA_INFO_SLAVE_KIND": "bridge", "IFLA_INFO_SLAVE_DATA": data})
     return request(_link(ifname=name, linkinfo=linkinfo), RTM_NEWLINK, _CHANGE)

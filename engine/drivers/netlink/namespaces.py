@@ -42,7 +42,7 @@ class Namespaces:
             raise
 
     def enter(self, path: str | Path) -> int:
-        """Move the calling thread into the namespace at `path` and return a descriptor of it; for such a thread only."""
+        """Move the calling thread into the namespace at `path`; return a descriptor of it. For a thread of its own."""
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             syscalls.setns(fd, syscalls.CLONE_NEWNET)

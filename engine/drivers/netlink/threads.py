@@ -1,4 +1,4 @@
-"""Work in a thread of its own that ends with it: a thread that has changed its network namespace serves for nothing else."""
+"""Work in a thread of its own that ends with it: one that has changed its network namespace serves nothing else."""
 
 import asyncio
 import threading

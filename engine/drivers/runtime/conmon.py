@@ -106,15 +106,15 @@ class PendingExec:
 class Conmon:
     """Starts monitors and knows what became of what they monitored."""
 
-    def __init__(self, run: Path, spool: Path, program: str = "conmon") -> None:
-        """`run` is the daemon's exec root, `spool` a directory on a disk for output that clients have yet to read."""
-        self._exits = run / "conmon" / "exits"
-        self._execs = run / "conmon" / "exec"
+    def __init__(self, directory: Path, spool: Path, program: str = "conmon") -> None:
+        """`directory` lives as long as the host runs; `spool`, on a disk, has output that clients have yet to read."""
+        self._exits = directory / "exits"
+        self._execs = directory / "exec"
         self._spool = spool
         self._program = program
         self._children: dict[str, int] = {}
         self._reapers: set[asyncio.Task[None]] = set()
-        self._environment = {**ENVIRONMENT, "TMPDIR": _socket_directory(run / "conmon")}
+        self._environment = {**ENVIRONMENT, "TMPDIR": _socket_directory(directory)}
 
     def prepare(self) -> None:
         """Make the directories, and forget execs that ended while no daemon was there. Blocks; call in a thread."""

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from engine.drivers.runtime.spool import Chunk, Spool, SpoolFull
+from engine.drivers.runtime.stdin_pipe import StdinPipe
 
 log = logging.getLogger(__name__)
 _STREAMS = {2: 1, 3: 2}
@@ -41,6 +42,7 @@ class Console:
         self._buffer = bytearray(_BATCH + _PACKET + 1)
         self._view = memoryview(self._buffer)
         self._arrived = asyncio.Event()
+        self._stdin: StdinPipe | None = None
         self._writable: asyncio.Future[None] | None = None
         self._waiting: asyncio.TimerHandle | None = None
         self._spiller: asyncio.Task[None] | None = None
@@ -164,7 +166,13 @@ class Console:
         self._resume()
 
     async def write_stdin(self, data: bytes) -> None:
-        """Send input; waits while the container does not read. Raises ConnectionError when it has ended."""
+        """Send input; waits while the container does not read. Raises ConnectionError when nobody can read it."""
+        if self._closed or self._ended:
+            raise BrokenPipeError("the container's streams have ended")
+        if self._stdin is None:
+            self._stdin = StdinPipe(self._socket)
+        if not self._stdin.has_reader():
+            raise BrokenPipeError("the container has closed its standard input")
         view = memoryview(data)
         for start in range(0, len(view), _INPUT):
             await self._send(view[start : start + _INPUT])

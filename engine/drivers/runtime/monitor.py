@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 
 import msgspec
 
@@ -21,6 +21,7 @@ from engine.drivers.runtime.failures import RuntimeFailed
 _SYNC, _START, _ATTACH = 3, 4, 5
 _CHUNK = 65536
 _MAX_COMPLAINT = 4096
+_PATIENCE = 10.0
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -120,7 +121,7 @@ class Monitor:
 
     async def created_pid(self) -> int | Message:
         """Return the pid of what the runtime made, or a message that tells why not: empty where it ends in silence."""
-        message = await self._sync.receive() or Message()
+        message = await _to_its_end(self._sync.receive()) or Message()
         return message.value if message.value > 0 else message
 
     async def vanished(self) -> RuntimeFailed:
@@ -143,6 +144,17 @@ class Monitor:
             self._attach.close()
             os.close(self._start)
         os.close(self._complaints)
+
+
+async def _to_its_end(receiving: Coroutine[None, None, Message | None]) -> Message | None:
+    """Await the message even if the caller is cancelled: an interrupted runtime leaves cgroups that none knows."""
+    task = asyncio.ensure_future(receiving)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait((task,), timeout=_PATIENCE)
+        task.cancel()
+        raise
 
 
 def reap(pid: int) -> bool:

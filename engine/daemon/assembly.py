@@ -1,0 +1,57 @@
+"""Puts drivers, domain and handlers together."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.api.app import Handlers
+from engine.config.settings import Config
+from engine.daemon.containers import Containers, build_containers
+from engine.daemon.drivers import Drivers, start_drivers
+from engine.daemon.resources import Resources, build_resources
+from engine.daemon.routes import build_handlers
+from engine.drivers.cgroups.abilities import detect
+
+_CGROUP_ROOT = Path("/sys/fs/cgroup")
+
+
+class Daemon:
+    """All parts, and the order in which they come back to life and stop."""
+
+    def __init__(
+        self, config: Config, drivers: Drivers, resources: Resources, containers: Containers, handlers: Sequence[Handlers]
+    ) -> None:
+        self.config = config
+        self.handlers = handlers
+        self._drivers = drivers
+        self._resources = resources
+        self._containers = containers
+
+    async def restore(self) -> None:
+        """Find everything as it is, finish what was interrupted, then look after it. Raises OSError, WharfError."""
+        await self._resources.volumes.restore()
+        await self._containers.restorer.restore(self._containers.logs)
+        await self._resources.images.restored()
+        await self._resources.volumes.drop_unused_mounts()
+        self._containers.health.start()
+
+    def reload(self, config: Config) -> None:
+        """Take over settings that can change while the daemon runs."""
+        self.config = config
+
+    async def close(self) -> None:
+        """Stop looking after containers, which run on, and write what is not written."""
+        await self._containers.health.close()
+        await self._containers.supervisor.close()
+        self._containers.execs.close()
+        await self._resources.close()
+        await self._drivers.close()
+
+
+async def assemble(config: Config) -> Daemon:
+    """Build everything. Raises OSError, WharfError."""
+    drivers = await start_drivers(config)
+    abilities = await asyncio.to_thread(detect, _CGROUP_ROOT, v2=drivers.cgroups.v2)
+    resources = await build_resources(config, drivers)
+    containers = build_containers(config, drivers, resources, abilities)
+    return Daemon(config, drivers, resources, containers, build_handlers(config, drivers, resources, containers))

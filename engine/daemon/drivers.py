@@ -1,0 +1,123 @@
+"""Builds the drivers: everything that touches the kernel, the disk and the network."""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.config.settings import Config
+from engine.drivers.cgroups.cgroups import Cgroups
+from engine.drivers.cgroups.cgroups import Settings as CgroupSettings
+from engine.drivers.confine.confine import Confine
+from engine.drivers.firewall.choose import open_firewall
+from engine.drivers.firewall.host_ports import HostPorts
+from engine.drivers.firewall.rules import Firewall
+from engine.drivers.logs.rotate import Rotator
+from engine.drivers.netlink.netlink import Netlink
+from engine.drivers.registry.settings import Proxies, RegistrySettings
+from engine.drivers.registry.transport import Transport
+from engine.drivers.runtime.conmon import Conmon
+from engine.drivers.runtime.oci import Runtimes, RuntimeSettings
+from engine.drivers.storage.content import ContentStore
+from engine.drivers.storage.layers import LayerStore
+from engine.drivers.storage.overlay import OverlayDriver
+from engine.drivers.volumes.local import LocalVolumes
+from engine.state.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Drivers:
+    """All drivers, started."""
+
+    store: Store
+    confine: Confine
+    content: ContentStore
+    layers: LayerStore
+    overlay: OverlayDriver
+    volumes: LocalVolumes
+    conmon: Conmon
+    runtimes: Runtimes
+    cgroups: Cgroups
+    netlink: Netlink
+    firewall: Firewall
+    host_ports: HostPorts
+    transport: Transport
+    rotator: Rotator
+    spool: Path
+
+    async def close(self) -> None:
+        """Stop what the drivers do in the background; what containers use stays."""
+        await self.transport.close()
+        await self.rotator.close()
+        await self.overlay.close()
+        await self.conmon.close()
+        await self.confine.close()
+        await asyncio.to_thread(self.content.close)
+        await asyncio.to_thread(self.store.close)
+
+
+async def start_drivers(config: Config) -> Drivers:
+    """Make the directories and start the drivers. Raises OSError, WharfError where the host does not allow it."""
+    data, run = config.data_root, config.exec_root
+    spool = run / "spool"
+    await asyncio.to_thread(_make_directories, data, run, spool)
+    store = await asyncio.to_thread(Store, data / "state.db")
+    layers, content = LayerStore(data / "layers"), ContentStore(data / "content")
+    confine, overlay, netlink = Confine(), OverlayDriver(data / "overlay", layers), Netlink(run / "netns")
+    cgroups = Cgroups(CgroupSettings(config.cgroup_driver, config.cgroup_parent))
+    conmon = Conmon(run / "conmon", spool)
+    await confine.start()
+    await asyncio.to_thread(layers.clean)
+    await asyncio.to_thread(content.open)
+    await asyncio.to_thread(conmon.prepare)
+    await overlay.start()
+    return Drivers(
+        store=store,
+        confine=confine,
+        content=content,
+        layers=layers,
+        overlay=overlay,
+        volumes=LocalVolumes(data / "volumes"),
+        conmon=conmon,
+        runtimes=await Runtimes.find(_runtime_settings(config, cgroups)),
+        cgroups=cgroups,
+        netlink=netlink,
+        firewall=await asyncio.to_thread(_firewall, config),
+        host_ports=HostPorts(),
+        transport=Transport(registry_settings(config)),
+        rotator=Rotator(),
+        spool=spool,
+    )
+
+
+def _make_directories(data: Path, run: Path, spool: Path) -> None:
+    """Blocks; call in a thread."""
+    for path, mode in ((data / "containers", 0o710), (run / "containers", 0o700), (spool, 0o700)):
+        path.mkdir(mode=mode, parents=True, exist_ok=True)
+    for leftover in spool.iterdir():
+        with contextlib.suppress(OSError):
+            leftover.unlink()
+
+
+def _runtime_settings(config: Config, cgroups: Cgroups) -> RuntimeSettings:
+    default = "" if config.default_runtime == "io.containerd.runc.v2" else config.default_runtime
+    return RuntimeSettings(
+        state=config.exec_root / "runtime",
+        default=default,
+        added={name: runtime.path for name, runtime in config.runtimes.items()},
+        systemd_cgroup=cgroups.driver == "systemd",
+    )
+
+
+def registry_settings(config: Config) -> RegistrySettings:
+    """Return how registries are reached."""
+    return RegistrySettings(
+        mirrors=config.mirrors,
+        insecure=("127.0.0.0/8", "::1/128", *config.insecure_registries),
+        proxies=Proxies(config.http_proxy, config.https_proxy, config.no_proxy),
+    )
+
+
+def _firewall(config: Config) -> Firewall:
+    """Blocks; call in a thread."""
+    return open_firewall(config.firewall_backend, config.bridge or "wharf0", enabled=config.iptables)

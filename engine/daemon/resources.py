@@ -1,0 +1,81 @@
+"""Builds what containers use: events, images, networks, volumes."""
+
+import asyncio
+from dataclasses import dataclass
+
+from engine.config.settings import Config
+from engine.daemon.drivers import Drivers
+from engine.domain.events.bus import EventBus
+from engine.domain.images.announce import Announcer
+from engine.domain.images.catalog import Catalog
+from engine.domain.images.downloads import Downloader
+from engine.domain.images.garbage import Garbage
+from engine.domain.images.images import Images
+from engine.domain.images.pull import Stores
+from engine.domain.images.unpack import Unpacker
+from engine.domain.networks.networks import NetworkDrivers, Networks
+from engine.domain.networks.settings import DEFAULT_MTU, DEFAULT_POOLS, AddressPool, NetworkSettings
+from engine.domain.volumes.volumes import Volumes
+
+# Not docker0: a dockerd may run beside.
+DEFAULT_BRIDGE = "wharf0"
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """The parts below containers."""
+
+    bus: EventBus
+    stores: Stores
+    images: Images
+    image_events: Announcer
+    downloader: Downloader
+    networks: Networks
+    volumes: Volumes
+
+    async def close(self) -> None:
+        """Finish what goes on in the background."""
+        await self.downloader.close()
+        await self.stores.unpacker.close()
+        await self.stores.garbage.close()
+        await self.images.close()
+        await self.networks.close()
+        await self.bus.close()
+
+
+async def build_resources(config: Config, drivers: Drivers) -> Resources:
+    """Build the parts and read their records. Raises OSError, WharfError."""
+    bus = await asyncio.to_thread(EventBus, drivers.store)
+    catalog = await asyncio.to_thread(Catalog, drivers.store)
+    garbage = Garbage(catalog, drivers.content, drivers.layers)
+    unpacker = Unpacker(drivers.content, drivers.layers, drivers.confine)
+    kernel = NetworkDrivers(drivers.netlink, drivers.firewall, drivers.host_ports)
+    networks = Networks(drivers.store, bus, kernel, network_settings(config))
+    await networks.start()
+    return Resources(
+        bus=bus,
+        stores=Stores(catalog, drivers.content, garbage, unpacker),
+        images=Images(catalog, garbage, unpacker),
+        image_events=Announcer(bus),
+        downloader=Downloader(drivers.content, config.max_concurrent_downloads or 3, config.max_download_attempts),
+        networks=networks,
+        volumes=Volumes(drivers.store, drivers.volumes, bus, getattr(drivers.confine, "tree_size", None)),
+    )
+
+
+def network_settings(config: Config) -> NetworkSettings:
+    """Return the settings that concern networks."""
+    pools = tuple(AddressPool(p.base, p.size) for p in config.default_address_pools)
+    return NetworkSettings(
+        bridge=config.bridge or DEFAULT_BRIDGE,
+        bip=config.bip,
+        fixed_cidr=config.fixed_cidr,
+        default_gateway=config.default_gateway,
+        mtu=config.mtu or DEFAULT_MTU,
+        icc=config.icc,
+        ip_masquerade=config.ip_masq,
+        ip_forward=config.ip_forward,
+        userland_proxy=config.userland_proxy,
+        host_ip=config.ip or "0.0.0.0",
+        default_address_pools=pools or DEFAULT_POOLS,
+    )

@@ -1,0 +1,114 @@
+"""Addresses: which subnets networks get, and which addresses endpoints get. Pure bookkeeping in memory.
+
+The lowest free address is given first, as dockerd does. What is taken follows from the networks and endpoints that
+there are, so nothing of it is written anywhere.
+"""
+
+import ipaddress
+from collections.abc import Iterable, Iterator, Sequence
+
+from engine.domain.networks.failures import (
+    AddressInUse,
+    AddressOutsidePool,
+    NoAddressLeft,
+    PoolOverlaps,
+    PoolsExhausted,
+)
+from engine.domain.networks.settings import AddressPool
+
+IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class Pool:
+    """The addresses of one subnet. `ip_range` limits those given without being asked for."""
+
+    def __init__(self, subnet: IPNetwork, ip_range: IPNetwork | None = None) -> None:
+        self.subnet = subnet
+        limits = ip_range or subnet
+        self._first, self._last = int(limits.network_address), int(limits.broadcast_address)
+        self._used: set[int] = set()
+        self._hint = self._first
+        self._used.add(int(subnet.network_address))
+        if subnet.version == 4 and subnet.prefixlen < 31:
+            self._used.add(int(subnet.broadcast_address))
+
+    def take(self, address: str) -> str:
+        """Take a certain address. Raises AddressOutsidePool, AddressInUse."""
+        wanted = ipaddress.ip_address(address)
+        if wanted not in self.subnet:
+            raise AddressOutsidePool(address)
+        if int(wanted) in self._used:
+            raise AddressInUse
+        self._used.add(int(wanted))
+        return str(wanted)
+
+    def take_any(self) -> str:
+        """Take the lowest free address. Raises NoAddressLeft."""
+        number = self._hint
+        while number in self._used:
+            number += 1
+        if number > self._last:
+            raise NoAddressLeft
+        self._used.add(number)
+        self._hint = number + 1
+        return str(type(self.subnet.network_address)(number))
+
+    def release(self, address: str) -> None:
+        """Give an address back. Idempotent."""
+        number = int(ipaddress.ip_address(address))
+        self._used.discard(number)
+        if self._first <= number < self._hint:
+            self._hint = number
+
+
+class AddressSpace:
+    """Which subnets are in use by our networks."""
+
+    def __init__(self, pools: Sequence[AddressPool]) -> None:
+        self._pools = pools
+        self._taken: dict[str, list[IPNetwork]] = {}
+
+    def take(self, network_id: str, subnets: Iterable[IPNetwork]) -> None:
+        """Take certain subnets. Raises PoolOverlaps."""
+        wanted = list(subnets)
+        for subnet in wanted:
+            if any(_overlaps(subnet, other) for other in self._all()):
+                raise PoolOverlaps
+        self._taken.setdefault(network_id, []).extend(wanted)
+
+    def take_any(self, network_id: str, avoid: Iterable[IPNetwork]) -> IPNetwork:
+        """Take a free IPv4 subnet of the default pools that touches none of `avoid`. Raises PoolsExhausted."""
+        busy = [*avoid, *self._all()]
+        for subnet in self._candidates():
+            if not any(_overlaps(subnet, other) for other in busy):
+                self._taken.setdefault(network_id, []).append(subnet)
+                return subnet
+        raise PoolsExhausted
+
+    def release(self, network_id: str) -> None:
+        """Give back the subnets of a network. Idempotent."""
+        self._taken.pop(network_id, None)
+
+    def _all(self) -> Iterator[IPNetwork]:
+        for subnets in self._taken.values():
+            yield from subnets
+
+    def _candidates(self) -> Iterator[IPNetwork]:
+        for pool in self._pools:
+            base = ipaddress.ip_network(pool.base)
+            if base.version == 4:
+                yield from base.subnets(new_prefix=max(pool.size, base.prefixlen))
+
+
+def _overlaps(one: IPNetwork, other: IPNetwork) -> bool:
+    return one.version == other.version and one.overlaps(other)  # type: ignore[arg-type]
+
+
+def mac_of(address: str) -> str:
+    """Return the MAC address that belongs to an IPv4 address.
+
+    Docker 28 picks random ones and tells the neighbours. With one that follows from the address, a neighbour's memory
+    of the address's previous holder is right.
+    """
+    return "02:42:" + ":".join(f"{b:02x}" for b in ipaddress.IPv4Address(address).packed)

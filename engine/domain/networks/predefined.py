@@ -1,0 +1,80 @@
+"""The networks that are always there: `bridge`, `host` and `none`. Pure.
+
+Their ids are kept; what `bridge` says of itself follows the daemon's settings at each start.
+"""
+
+import ipaddress
+
+from engine.core import ids, times
+from engine.core.errors import InvalidParameter
+from engine.core.model.network import IPAM, IPAMPool, Network
+from engine.domain.networks.addresses import first_host
+from engine.domain.networks.ipam import IPNetwork
+from engine.domain.networks.settings import NetworkSettings
+
+NAMES = ("bridge", "host", "none")
+_DRIVERS = {"host": "host", "none": "null"}
+
+
+class InvalidBridgeAddress(InvalidParameter):
+    """`--bip` or `--fixed-cidr` does not make sense."""
+
+    def __init__(self, what: str, value: str) -> None:
+        super().__init__(f"invalid {what}: {value}")
+
+
+def is_predefined(name: str) -> bool:
+    """Tell whether a network can be neither made nor removed by a client."""
+    return name in (*NAMES, "default")
+
+
+def plain(name: str, present: Network | None) -> Network:
+    """Return the network `host` or `none`."""
+    return present or Network(
+        name=name, id=ids.new_id(), created_at=times.now(), driver=_DRIVERS[name], options={}, labels={}
+    )
+
+
+def bridge(settings: NetworkSettings, subnet: IPAMPool, present: Network | None) -> Network:
+    """Return the network `bridge` with the subnet that was chosen for it."""
+    return Network(
+        name="bridge",
+        id=present.id if present else ids.new_id(),
+        created_at=present.created_at if present else times.now(),
+        ipam=IPAM(config=[subnet]),
+        options={
+            "com.docker.network.bridge.default_bridge": "true",
+            "com.docker.network.bridge.enable_icc": str(settings.icc).lower(),
+            "com.docker.network.bridge.enable_ip_masquerade": str(settings.ip_masquerade).lower(),
+            "com.docker.network.bridge.host_binding_ipv4": settings.host_ip,
+            "com.docker.network.bridge.name": settings.bridge,
+            "com.docker.network.driver.mtu": str(settings.mtu),
+        },
+        labels={},
+    )
+
+
+def subnet_of_settings(settings: NetworkSettings) -> IPAMPool | None:
+    """Return the subnet that `--bip` asks for, None without it. Raises InvalidBridgeAddress."""
+    return _subnet_of(settings.bip, settings) if settings.bip else None
+
+
+def subnet_of_bridge(addresses: list[str] | None, settings: NetworkSettings) -> IPAMPool | None:
+    """Return the subnet of a bridge that is there already and has an address."""
+    return _subnet_of(addresses[0], settings) if addresses else None
+
+
+def subnet_of_pool(subnet: IPNetwork, settings: NetworkSettings) -> IPAMPool:
+    """Return a subnet taken from the default pools."""
+    return _subnet_of(f"{first_host(subnet)}/{subnet.prefixlen}", settings)
+
+
+def _subnet_of(own_address: str, settings: NetworkSettings) -> IPAMPool:
+    try:
+        own = ipaddress.ip_interface(own_address)
+        fixed = ipaddress.ip_network(settings.fixed_cidr) if settings.fixed_cidr else None
+    except ValueError as error:
+        raise InvalidBridgeAddress("bridge address or fixed CIDR", f"{own_address} {settings.fixed_cidr}") from error
+    if fixed is not None and not (fixed.version == own.version and fixed.subnet_of(own.network)):  # type: ignore[arg-type]
+        raise InvalidBridgeAddress("fixed CIDR", settings.fixed_cidr)
+    return IPAMPool(subnet=str(own.network), ip_range=str(fixed or ""), gateway=str(own.ip))

@@ -1,0 +1,109 @@
+"""Daemon start: the networks come up again, what running containers have is adopted, what nobody has is removed."""
+
+import logging
+from collections.abc import Iterable, Mapping
+
+from engine.core.errors import WharfError
+from engine.core.model.container import Container
+from engine.domain.networks import options
+from engine.domain.networks.attach import Attacher, Kernel, Live, target
+from engine.domain.networks.bridges import BridgeNetworks
+from engine.domain.networks.endpoints import Endpoint, Endpoints, host_link
+from engine.domain.networks.ports import Published
+from engine.domain.networks.sandbox import SandboxRequest
+from engine.domain.networks.table import NetworkTable
+
+log = logging.getLogger(__name__)
+
+
+class NetworkRestorer:
+    """Brings what the records say and what the kernel has together again."""
+
+    def __init__(
+        self, table: NetworkTable, bridges: BridgeNetworks, endpoints: Endpoints, attacher: Attacher, kernel: Kernel
+    ) -> None:
+        self._table = table
+        self._bridges = bridges
+        self._endpoints = endpoints
+        self._attacher = attacher
+        self._kernel = kernel
+
+    async def restore(self, running: Mapping[str, Container], tag: str) -> None:
+        """Adopt running containers, put all rules in force in one transaction, remove everything else of ours."""
+        lives = {c.id: self._adopt(c, tag) for c in running.values() if not _shares(c)}
+        rules = [r for live in lives.values() for r in live.published.rules]
+        await self._kernel.firewall.replace(self._bridges.rules(), rules)
+        for live in lives.values():
+            for relayed in live.published.relayed:
+                await self._kernel.relay.open(relayed)
+        await self._remove_orphans(tag, (live.namespace for live in lives.values()))
+
+    def _adopt(self, container: Container, tag: str) -> Live:
+        endpoints = [e for e in self._adopted(container, tag) if e is not None]
+        on_host = container.host_config.network_mode == "host"
+        namespace = "" if on_host else container.sandbox.netns.rpartition("/")[2]
+        live = Live(request_of(container), namespace, self._ports(container, endpoints))
+        self._attacher.adopt(container.id, live)
+        return live
+
+    def _adopted(self, container: Container, tag: str) -> Iterable[Endpoint | None]:
+        number = 0
+        for name, settings in container.networks.items():
+            network = self._table.find(settings.network_id) or self._table.find(name)
+            if network is None or not settings.endpoint_id:
+                continue
+            is_bridge = network.driver == "bridge" and self._bridges.is_up(network.id)
+            endpoint = Endpoint(
+                id=settings.endpoint_id,
+                network_id=network.id,
+                network=network.name,
+                container_id=container.id,
+                container=container.name,
+                settings=settings,
+                interface=f"{options.interface_prefix(network)}{number}" if is_bridge else "",
+                host_link=host_link(tag, settings.endpoint_id) if is_bridge else "",
+            )
+            number += is_bridge
+            try:
+                if is_bridge:
+                    self._bridges.addresses(network.id).take_again(settings)
+            except WharfError as error:
+                log.error("container %s on network %s: %s", container.name, network.name, error)
+            self._endpoints.add(endpoint)
+            yield endpoint
+
+    def _ports(self, container: Container, endpoints: list[Endpoint]) -> Published:
+        ports = container.sandbox.ports
+        at = next((e for e in endpoints if e.host_link and e.settings.gateway), None)
+        network = self._table.find(at.network_id) if at else None
+        if at is None or network is None:
+            return Published(ports=dict(ports))
+        return self._kernel.publisher.adopt(ports, target(at, options.bridge_name(network)))
+
+    async def _remove_orphans(self, tag: str, namespaces: Iterable[str]) -> None:
+        netlink = self._kernel.netlink
+        kept = set(namespaces)
+        for name in await netlink.namespaces():
+            if name not in kept:
+                await netlink.remove_namespace(name)
+        held = {e.host_link for e in self._endpoints.all()}
+        links = [n for n in await netlink.link_names() if n.startswith(f"veth{tag}") and n not in held]
+        if links:
+            await netlink.remove_links(links)
+
+
+def request_of(container: Container) -> SandboxRequest:
+    """Return what a container asks of its networks."""
+    return SandboxRequest(
+        container_id=container.id,
+        name=container.name,
+        hostname=container.config.hostname,
+        networks=container.networks,
+        port_bindings=container.host_config.port_bindings or {},
+        exposed_ports=tuple(container.config.exposed_ports or ()),
+        publish_all=container.host_config.publish_all_ports,
+    )
+
+
+def _shares(container: Container) -> bool:
+    return container.host_config.network_mode.startswith("container:")

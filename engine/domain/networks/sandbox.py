@@ -1,0 +1,28 @@
+"""What a starting container asks of its networks, and what it gets."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from engine.core.model.container import Sandbox
+from engine.core.model.network import EndpointSettings, PortBinding
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxRequest:
+    """A container's wishes: endpoints by network name or id, ports such as `80/tcp`."""
+
+    container_id: str
+    name: str
+    hostname: str = ""
+    networks: Mapping[str, EndpointSettings] = field(default_factory=dict)
+    port_bindings: Mapping[str, Sequence[PortBinding] | None] = field(default_factory=dict)
+    exposed_ports: Sequence[str] = ()
+    publish_all: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """The namespace with its published ports, and the endpoints by network name."""
+
+    sandbox: Sandbox
+    networks: Mapping[str, EndpointSettings]
