@@ -102,7 +102,7 @@ class AddressSpace:
 
 
 def _overlaps(one: IPNetwork, other: IPNetwork) -> bool:
-    return one.version == other.version and one.overlaps(other)  # type: ignore[arg-type]
+    return one.version == other.version and one.overlaps(other)
 
 
 def mac_of(address: str) -> str:

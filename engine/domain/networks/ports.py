@@ -133,7 +133,7 @@ class PortPublisher:
         """Hold what a running container has published already. What another program took meanwhile stays published."""
         bindings = {key: list(b) for key, b in ports.items() if b}
         request = SandboxRequest("", "", port_bindings=bindings)
-        published = Published(ports=dict(ports))
+        published = Published(ports={key: list(b) if b else None for key, b in ports.items()})
         for wanted in wanted_ports(request):
             addresses = self._addresses(wanted.host_address, target)
             try:
