@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.core import ids
+from engine.core import digest, ids
 from engine.core.model.container import Container, Sandbox, Status
 from engine.core.model.network import EndpointSettings
 from engine.domain.containers import etc_files
@@ -17,6 +17,7 @@ from engine.domain.networks.networks import Networks
 from engine.domain.networks.sandbox import SandboxRequest
 
 _HOST_RESOLV_CONF = Path("/etc/resolv.conf")
+_RESOLVED_CONF = Path("/run/systemd/resolve/resolv.conf")  # What systemd-resolved's stub asks.
 _HOST_HOSTS = Path("/etc/hosts")
 
 
@@ -102,13 +103,10 @@ class SandboxPreparer:
         """Blocks; call in a thread."""
         files = self._files(container.id)
         extra = [etc_files.extra_host(e, "127.0.0.1") for e in container.host_config.extra_hosts or ()]
-        hosts = _read(_HOST_HOSTS) + "".join(f"{address}\t{name}\n" for address, name in extra)
-        _write(files.hosts, hosts)
+        _write(files.hosts, etc_files.hosts_text(extra) if extra else _read(_HOST_HOSTS))
         _write(files.hostname, f"{container.config.hostname or socket.gethostname()}\n")
-        wanted = self._wanted(container)
-        host = _read(_HOST_RESOLV_CONF)
-        changed = wanted.servers or wanted.search or wanted.options
-        _write(files.resolv_conf, etc_files.resolv_conf_text(host, wanted) if changed else host)
+        host = etc_files.HostResolver(str(_HOST_RESOLV_CONF), _read(_HOST_RESOLV_CONF))
+        _write_unless_edited(files.resolv_conf, etc_files.host_resolv_conf(host, self._wanted(container)))
 
     def _write_own_files(self, container: Container, networks: Mapping[str, EndpointSettings]) -> None:
         """Blocks; call in a thread."""
@@ -121,7 +119,7 @@ class SandboxPreparer:
         extra = [etc_files.extra_host(e, gateway) for e in host.extra_hosts or ()]
         _write(files.hosts, etc_files.hosts_text([*extra, *own]))
         _write(files.hostname, f"{config.hostname}\n")
-        _write(files.resolv_conf, etc_files.resolv_conf_text(_read(_HOST_RESOLV_CONF), self._wanted(container)))
+        _write_unless_edited(files.resolv_conf, etc_files.own_resolv_conf(_host_resolver(), self._wanted(container)))
 
     def _wanted(self, container: Container) -> etc_files.Resolver:
         host = container.host_config
@@ -143,6 +141,24 @@ def _read(path: Path) -> str:
         return path.read_text(errors="replace")
     except OSError:
         return ""
+
+
+def _host_resolver() -> etc_files.HostResolver:
+    """Return the file that names servers which containers can reach. Blocks; call in a thread."""
+    text = _read(_HOST_RESOLV_CONF)
+    if etc_files.is_local_stub(text) and (servers := _read(_RESOLVED_CONF)):
+        return etc_files.HostResolver(str(_RESOLVED_CONF), servers)
+    return etc_files.HostResolver(str(_HOST_RESOLV_CONF), text)
+
+
+def _write_unless_edited(path: Path, text: str) -> None:
+    """Write a file that a user may change: from then on it is the user's. Blocks; call in a thread."""
+    mark = path.with_name(f"{path.name}.hash")
+    present = _read(path)
+    if present and digest.of(present.encode()) != _read(mark):
+        return
+    _write(path, text)
+    _write(mark, digest.of(text.encode()))
 
 
 def _write(path: Path, text: str) -> None:
