@@ -6,6 +6,7 @@ exists, a start or a teardown is unfinished, which is what `engine/domain/contai
 
 import asyncio
 import contextlib
+import logging
 import shutil
 import signal as signals
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ from engine.drivers.runtime import first_process
 from engine.drivers.runtime.conmon import Conmon, Monitored
 from engine.drivers.runtime.failures import RuntimeFailed, UnknownProcess
 from engine.drivers.runtime.oci import OciRuntime, Runtimes, UnknownRuntime
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +147,21 @@ class Runner:
         self._machinery.conmon.forget(container.id)
 
     async def release(self, container: Container) -> None:
-        """Remove what a run left: process, cgroup, network, mounts, bundle. Idempotent."""
+        """Remove what a run left: process, cgroup, network, mounts, bundle. Idempotent.
+
+        What fails is logged, and the bundle left for the next start of the container or daemon to try again: a run is over
+        whether or not all of it can be taken down.
+        """
         self._machinery.logs.unfollow(container.id)
-        await asyncio.gather(self._delete(container), self._sandbox.release(container))
-        await self._rootfs.release(container)
-        await asyncio.to_thread(_remove_bundle, self._paths.bundle(container.id), self._paths.shm(container.id))
+        both = (self._delete(container), self._sandbox.release(container))
+        results = await asyncio.gather(*both, return_exceptions=True)
+        # Last: nothing can be in the tree any more.
+        results += await asyncio.gather(self._rootfs.release(container), return_exceptions=True)
+        failed = [result for result in results if isinstance(result, BaseException)]
+        for error in failed:
+            log.error("what container %s left cannot be removed", container.id, exc_info=error)
+        if not failed:
+            await asyncio.to_thread(_remove_bundle, self._paths.bundle(container.id), self._paths.shm(container.id))
 
     async def _delete(self, container: Container) -> None:
         """A runtime that is configured no more cannot delete anything; what else can be released must be."""
