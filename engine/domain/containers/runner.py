@@ -81,7 +81,9 @@ class Runner:
     async def launch(self, container: Container) -> Container:
         """Start the container's process and return its running snapshot, not yet written. Raises LaunchFailed."""
         bundle = self._paths.bundle(container.id)
-        await asyncio.to_thread(_fresh_directory, bundle)
+        if not await asyncio.to_thread(_make_directory, bundle):
+            await self.release(container)
+            await asyncio.to_thread(_make_directory, bundle)
         try:
             return await self._launch(container, bundle)
         except BaseException as error:
@@ -149,15 +151,15 @@ class Runner:
     async def release(self, container: Container) -> None:
         """Remove what a run left: process, cgroup, network, mounts, bundle. Idempotent.
 
-        What fails is logged, and the bundle left for the next start of the container or daemon to try again: a run is over
-        whether or not all of it can be taken down.
+        What fails is logged, and the bundle left for the next start of the container or daemon to try again: a run is
+        over whether or not all of it can be taken down.
         """
         self._machinery.logs.unfollow(container.id)
         both = (self._delete(container), self._sandbox.release(container))
-        results = await asyncio.gather(*both, return_exceptions=True)
+        results = list(await asyncio.gather(*both, return_exceptions=True))
         # Last: nothing can be in the tree any more.
         results += await asyncio.gather(self._rootfs.release(container), return_exceptions=True)
-        failed = [result for result in results if isinstance(result, BaseException)]
+        failed = [result for result in results if result is not None]
         for error in failed:
             log.error("what container %s left cannot be removed", container.id, exc_info=error)
         if not failed:
@@ -210,10 +212,13 @@ class Runner:
         return self._machinery.runtimes.get(container.host_config.runtime)
 
 
-def _fresh_directory(path: Path) -> None:
-    """Blocks; call in a thread."""
-    _remove_bundle(path, path / "shm")
-    path.mkdir(mode=0o700, parents=True)
+def _make_directory(path: Path) -> bool:
+    """Make it, and tell whether it was not there before. Blocks; call in a thread."""
+    try:
+        path.mkdir(mode=0o700, parents=True)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _remove_bundle(bundle: Path, shared_memory: Path) -> None:
