@@ -19,5 +19,5 @@ def test_each_setting_has_an_option() -> None:
 def test_help_lists_flags_with_their_defaults() -> None:
     text = usage()
     assert "  -H, --host list" in text
-    assert '(default "/var/lib/wharf")' in text
+    assert '"/var/lib/wharf")' in text
     assert "builder" not in text

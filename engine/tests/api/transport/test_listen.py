@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientSession, TCPConnector, UnixConnector, web
+from aiohttp import ClientError, ClientSession, TCPConnector, UnixConnector, web
 
 from engine.api.transport.connection import Server
 from engine.api.transport.listen import ListenFailed, TlsFiles, open_listeners, serve
@@ -96,7 +96,7 @@ async def test_tlsverify_lets_in_only_those_with_a_certificate(certificates: Pat
     serving = await serve(server, listeners)
     url = f"https://127.0.0.1:{listeners[0].socket.getsockname()[1]}/_ping"
     client = ssl.create_default_context(cafile=str(certificates / "ca.pem"))
-    with pytest.raises((OSError, ConnectionError)):
+    with pytest.raises((OSError, ClientError)):
         await _get(TCPConnector(ssl=client), url)
     client.load_cert_chain(certificates / "cert.pem", certificates / "key.pem")
     assert await _get(TCPConnector(ssl=client), url) == "OK"
@@ -122,7 +122,7 @@ async def test_sockets_of_systemd_keep_their_file(tmp_path: Path) -> None:
         made.bind(str(tmp_path / "s"))
         made.listen()
         process = await asyncio.create_subprocess_exec(
-            "/bin/sh",
+            "/bin/bash",
             "-c",
             f'exec "$0" -c "$1" 3<&{made.fileno()}',
             sys.executable,
