@@ -49,7 +49,7 @@ def read_image(target: Descriptor, manifest_at: Descriptor, manifest: Manifest, 
             variant=_text(found, "variant"),
             os_version=_text(found, "os.version"),
         ),
-        config=read_config(_object(found.get("config") or {}, "config")),
+        config=read_config(_nested(found, "config")),
         layers=manifest.layers,
         diff_ids=diff_ids,
         history=history,
@@ -73,6 +73,12 @@ def _object(value: Any, field: str) -> dict[str, Any]:
     return value
 
 
+def _nested(found: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Return the object behind a key, an empty one for null."""
+    value = found.get(key)
+    return {} if value is None else _object(value, key)
+
+
 def _text(found: Mapping[str, Any], key: str) -> str:
     value = found.get(key)
     if value is not None and not isinstance(value, str):
@@ -88,7 +94,7 @@ def _list(found: Mapping[str, Any], key: str) -> list[Any]:
 
 
 def _diff_ids(found: Mapping[str, Any]) -> list[str]:
-    rootfs = _object(found.get("rootfs") or {}, "rootfs")
+    rootfs = _nested(found, "rootfs")
     diff_ids = _list(rootfs, "diff_ids")
     if not all(isinstance(d, str) and is_digest(d) and d.startswith("sha256:") for d in diff_ids):
         raise _wrong("rootfs.diff_ids")

@@ -4,6 +4,8 @@ Pure. Sources: OCI image spec ("Image Manifest", "Image Index"), Docker's schema
 and an index is refused (CVE-2021-41190).
 """
 
+from typing import Any
+
 import msgspec
 from msgspec import Struct
 
@@ -49,7 +51,7 @@ class _Document(Struct, rename="camel"):
     config: _Descriptor | None = None
     layers: list[_Descriptor] | None = None
     manifests: list[_Descriptor] | None = None
-    fs_layers: msgspec.Raw | None = None
+    fs_layers: Any = None
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
@@ -78,7 +80,8 @@ def parse(data: bytes, media_type: str) -> Manifest | Index:
 
 def _judge(document: _Document, media_type: str) -> Manifest | Index:
     if document.schema_version != 2:
-        raise SchemaOne(f"{_SCHEMA_ONE}prettyjws") if document.fs_layers else MalformedImage("invalid manifest")
+        old = document.fs_layers is not None
+        raise SchemaOne(f"{_SCHEMA_ONE}prettyjws") if old else MalformedImage("invalid manifest")
     kind = document.media_type or media_type
     if document.manifests is not None and (document.layers is not None or document.config is not None):
         raise MalformedImage("invalid manifest: both an index and a manifest")

@@ -125,13 +125,6 @@ class UnrecognizedArchive(Internal):
         super().__init__("unrecognized image format")
 
 
-class ArchiveTruncated(Internal):
-    """A tar archive ends too early, or is none."""
-
-    def __init__(self, text: str = "unexpected EOF") -> None:
-        super().__init__(text)
-
-
 class InvalidUntil(Internal):
     """The `until` filter is no time."""
 

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
+from yarl import URL
 
 from engine.drivers.registry.failures import RegistryUnreachable
 from engine.drivers.registry.settings import Endpoint, RegistrySettings, proxy_for
@@ -105,7 +106,7 @@ class Transport:
         try:
             return await self._client().request(
                 method,
-                url,
+                _exactly(url),
                 headers=headers,
                 data=data,
                 ssl=context,
@@ -139,6 +140,11 @@ def _make_context(directory: Path, *, verify: bool) -> ssl.SSLContext:
     for certificate in sorted(directory.glob("*.cert")):
         context.load_cert_chain(certificate, certificate.with_suffix(".key"))
     return context
+
+
+def _exactly(url: str) -> URL:
+    """Return a URL that is sent as it is written: signed ones must not be quoted anew."""
+    return URL(url, encoded=True) if url.isascii() and url.isprintable() and " " not in url else URL(url)
 
 
 def _origin(url: str) -> tuple[str, str]:

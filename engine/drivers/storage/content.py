@@ -139,17 +139,19 @@ class ContentStore:
         return digest
 
     async def remove(self, wanted: Iterable[str]) -> int:
-        """Remove blobs; return the bytes gained. A blob that is not here is no error."""
-        gone = {d: self._sizes.pop(d) for d in wanted if d in self._sizes}
-        if gone:
-            await asyncio.to_thread(self._unlink, list(gone))
-        return sum(gone.values())
+        """Remove blobs, and what has arrived of them; return the bytes of whole ones. Missing ones are no error."""
+        digests_wanted = list(wanted)
+        gained = sum(self._sizes.pop(d, 0) for d in digests_wanted)
+        if digests_wanted:
+            await asyncio.to_thread(self._unlink, digests_wanted)
+        return gained
 
     def _unlink(self, gone: list[str]) -> None:
         """Blocks; call in a thread."""
         for digest in gone:
             try:
                 self.path(digest).unlink(missing_ok=True)
+                (self._partial / _hexadecimal(digest)).unlink(missing_ok=True)
             except OSError as error:
                 log.error("blob %s cannot be removed: %s", digest, error)
 

@@ -106,6 +106,9 @@ class FakeRegistry:
             return web.Response(status=503)
         if not self._is_allowed(request):
             return self._challenge(request)
+        return await self._answer(request)
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
         parts = request.path.split("/")
         kind, repository = parts[-2], "/".join(parts[2:-2])
         if kind == "manifests":
@@ -113,9 +116,13 @@ class FakeRegistry:
         if kind == "blobs":
             return await self._blob(request, parts[-1])
         if kind == "tags":
-            tags = [n.partition(":")[2] for n in self.manifests if n.startswith(f"{repository}:") and "sha256" not in n]
-            return web.json_response({"tags": tags}) if tags else web.Response(status=404)
+            return self._tags(repository)
         return web.Response(status=200 if request.path == "/v2/" else 404)
+
+    def _tags(self, repository: str) -> web.Response:
+        ours = [n.partition(":")[2] for n in self.manifests if n.startswith(f"{repository}:")]
+        tags = [tag for tag in ours if not tag.startswith("sha256:")]
+        return web.json_response({"tags": tags}) if tags else web.Response(status=404)
 
     def _is_allowed(self, request: web.Request) -> bool:
         given = request.headers.get("Authorization", "")
