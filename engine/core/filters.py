@@ -13,8 +13,8 @@ Filters = Mapping[str, list[str]]
 class InvalidFilter(InvalidParameter):
     """An unknown key, or a value that its key does not take."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"invalid filter '{what}'")
+    def __init__(self, what: str, reason: str = "") -> None:
+        super().__init__(f"invalid filter '{what}'{': ' + reason if reason else ''}")
 
 
 def require_known(filters: Filters, known: Iterable[str]) -> None:

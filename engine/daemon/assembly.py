@@ -10,6 +10,7 @@ from engine.daemon.containers import Containers, build_containers
 from engine.daemon.drivers import Drivers, start_drivers
 from engine.daemon.resources import Resources, build_resources
 from engine.daemon.routes import build_handlers
+from engine.daemon.system import system_handlers
 from engine.drivers.cgroups.abilities import detect
 
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
@@ -19,7 +20,12 @@ class Daemon:
     """All parts, and the order in which they come back to life and stop."""
 
     def __init__(
-        self, config: Config, drivers: Drivers, resources: Resources, containers: Containers, handlers: Sequence[Handlers]
+        self,
+        config: Config,
+        drivers: Drivers,
+        resources: Resources,
+        containers: Containers,
+        handlers: Sequence[Handlers],
     ) -> None:
         self.config = config
         self.handlers = handlers
@@ -54,4 +60,8 @@ async def assemble(config: Config) -> Daemon:
     abilities = await asyncio.to_thread(detect, _CGROUP_ROOT, v2=drivers.cgroups.v2)
     resources = await build_resources(config, drivers)
     containers = build_containers(config, drivers, resources, abilities)
-    return Daemon(config, drivers, resources, containers, build_handlers(config, drivers, resources, containers))
+    handlers = [
+        *build_handlers(config, drivers, resources, containers),
+        *system_handlers(config, drivers, resources, containers, abilities),
+    ]
+    return Daemon(config, drivers, resources, containers, handlers)

@@ -21,7 +21,8 @@ log = logging.getLogger(__name__)
 
 def run(config: Config) -> int:
     """Be the daemon until a signal ends it; return the exit status. Raises OSError where it cannot start."""
-    return uvloop.run(_live(config))
+    status: int = uvloop.run(_live(config))
+    return status
 
 
 async def _live(config: Config) -> int:

@@ -35,9 +35,7 @@ from engine.domain.images.sizes import Sizer
 from engine.domain.images.tag import Tagger
 
 
-def build_handlers(
-    config: Config, drivers: Drivers, resources: Resources, containers: Containers
-) -> list[Handlers]:
+def build_handlers(config: Config, drivers: Drivers, resources: Resources, containers: Containers) -> list[Handlers]:
     """Return the handlers of all routes."""
     return [
         *_container_handlers(resources, containers),
@@ -51,7 +49,7 @@ def _container_handlers(resources: Resources, containers: Containers) -> list[Ha
     parts = containers
     return [
         CreateHandlers(parts.creator),
-        LifecycleHandlers(parts.supervisor, parts.stopper, parts.remover, parts.runner),
+        LifecycleHandlers(parts.supervisor, parts.stopper, parts.remover, parts.sizer),
         WaitHandlers(parts.table, parts.waits, parts.resizer),
         StreamHandlers(parts.table, parts.streams, parts.logs),
         ExecHandlers(parts.execs),
@@ -59,9 +57,7 @@ def _container_handlers(resources: Resources, containers: Containers) -> list[Ha
     ]
 
 
-def _image_handlers(
-    config: Config, drivers: Drivers, resources: Resources, containers: Containers
-) -> list[Handlers]:
+def _image_handlers(config: Config, drivers: Drivers, resources: Resources, containers: Containers) -> list[Handlers]:
     stores, images, events = resources.stores, resources.images, resources.image_events
     catalog, garbage = stores.catalog, stores.garbage
     sizer = Sizer(drivers.content, drivers.layers)
@@ -77,7 +73,9 @@ def _image_handlers(
             Deleter(catalog, images, garbage, events, lambda container_id: _is_running(containers, container_id)),
             Pruner(catalog, images, garbage, events),
         ),
-        ImageInspectHandlers(Lister(catalog, images, sizer), Inspector(catalog, images, sizer), History(catalog, images, sizer)),
+        ImageInspectHandlers(
+            Lister(catalog, images, sizer), Inspector(catalog, images, sizer), History(catalog, images, sizer)
+        ),
         DistributionHandlers(registries),
         AuthHandlers(registries),
     ]

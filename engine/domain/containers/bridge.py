@@ -1,7 +1,7 @@
 """Carries bytes between a client and a console until one of them has enough.
 
-The console's output is complete to its last byte; a client that stops reading is the console's spool's business and never
-the container's (see `engine/drivers/runtime/console.py`).
+The console's output is complete to its last byte; a client that stops reading is the console's spool's business and
+never the container's (see `engine/drivers/runtime/console.py`).
 """
 
 import asyncio

@@ -7,6 +7,8 @@ dockerd does, while their processes run on.
 import asyncio
 import contextlib
 import logging
+import os
+import signal
 
 import msgspec
 
@@ -188,6 +190,13 @@ class Execs:
             raise ExecNotRunning(exec_id)
         await pending.resize(height, width)
 
+    def kill(self, exec_id: str) -> None:
+        """Kill the process, where it runs."""
+        instance = self._execs.get(exec_id)
+        if instance is not None and instance.running and instance.pid > 0:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(instance.pid, signal.SIGKILL)
+
     def _replace(self, exec_id: str, **fields: object) -> Exec:
         changed = msgspec.structs.replace(self._execs[exec_id], **fields)
         self._execs[exec_id] = changed
@@ -202,5 +211,3 @@ class Execs:
         """Stop watching; the processes run on."""
         for watch in self._watches.values():
             watch.close()
-
-

@@ -197,6 +197,20 @@ class LogsUnreadable(Forbidden):
         super().__init__("configured logging driver does not support reading")
 
 
+class LoggingNotInitialized(Internal):
+    """A log option that shows as wrong when the container starts; dockerd answers 500."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"failed to create task for container: failed to initialize logging driver: {reason}")
+
+
+class LinkTargetNotRunning(Internal):
+    """`--link` to a container that does not run, found out at the start; dockerd answers 500."""
+
+    def __init__(self, target: str, name: str, alias: str) -> None:
+        super().__init__(f"Cannot link to a non running container: /{target} AS /{name}/{alias}")
+
+
 class StartFailed(InvalidParameter):
     """The runtime could not run the command: the client's mistake, 400; the CLI turns the text into 126 or 127."""
 

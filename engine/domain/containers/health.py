@@ -1,64 +1,29 @@
 """Health checks: runs each container's probe at its interval and keeps what the probes say.
 
-Listens to the events of containers: a check begins with `start` (or `unpause`) and ends with `die` (or `pause`). The rules
-are Moby's (`daemon/health.go`): the last five results are kept, 4 KiB of output each; failures during the start period do
-not count; a stopped container counts as unhealthy.
+Listens to the events of containers: a check begins with `start` (or `unpause`) and ends with `die` (or `pause`). What
+the results mean is in `health_rules.py`.
 """
 
 import asyncio
 import contextlib
 import logging
 
-import msgspec
-
 from engine.core import times
 from engine.core.errors import WharfError
-from engine.core.model.container import Container, Health, Healthcheck, HealthResult, Status
+from engine.core.model.container import Container, Healthcheck, HealthResult, Status
 from engine.core.model.event import Event, EventType
 from engine.core.model.exec import ExecConfig
 from engine.domain.containers.announce import Announcer
 from engine.domain.containers.exec import Execs
+from engine.domain.containers.health_rules import SECOND, judged, probe_command, wait_before_probe
 from engine.domain.containers.table import ContainerTable
 from engine.domain.events.bus import EventBus
 
 log = logging.getLogger(__name__)
-_SECOND = 1_000_000_000
-_INTERVAL, _TIMEOUT, _START_INTERVAL, _RETRIES = 30 * _SECOND, 30 * _SECOND, 5 * _SECOND, 3
-_KEPT_RESULTS, _KEPT_OUTPUT = 5, 4096
+_TIMEOUT = 30 * SECOND
+_KEPT_OUTPUT = 4096
 _NOT_RUN = -1
 _BEGINS, _ENDS = ("start", "unpause"), ("die", "pause")
-_DEFAULT_SHELL = ("/bin/sh", "-c")
-
-
-def probe_command(container: Container) -> list[str] | None:
-    """Return the command that tests a container; None where it has no health check."""
-    check = container.config.healthcheck
-    if check is None or not check.test or check.test[0] == "NONE":
-        return None
-    kind, *arguments = check.test
-    if kind == "CMD":
-        return arguments
-    return [*(container.config.shell or _DEFAULT_SHELL), *arguments]
-
-
-def wait_before_probe(check: Healthcheck, started_at: int, status: str, now: int) -> float:
-    """Return the seconds until the next probe: shorter while a container is still starting."""
-    interval = check.interval or _INTERVAL
-    if status == "starting" and now - started_at < check.start_period:
-        interval = check.start_interval or _START_INTERVAL
-    return interval / _SECOND
-
-
-def judged(health: Health, result: HealthResult, check: Healthcheck, started_at: int) -> Health:
-    """Return a container's health after one more result."""
-    kept = [*health.log, result][-_KEPT_RESULTS:]
-    if result.exit_code == 0:
-        return Health(status="healthy", failing_streak=0, log=kept)
-    if health.status == "starting" and result.start - started_at < check.start_period:
-        return msgspec.structs.replace(health, log=kept)
-    streak = health.failing_streak + 1
-    status = "unhealthy" if streak >= (check.retries or _RETRIES) else health.status
-    return Health(status=status, failing_streak=streak, log=kept)
 
 
 class _Output:
@@ -105,7 +70,7 @@ class HealthMonitor:
                 self._begin(container.id)
 
     async def _listen(self) -> None:
-        wanted = {"type": [EventType.CONTAINER], "event": [*_BEGINS, *_ENDS]}
+        wanted: dict[str, list[str]] = {"type": [EventType.CONTAINER], "event": [*_BEGINS, *_ENDS]}
         while True:
             # A subscription ends where its reader is too slow: then what runs is looked at again.
             with self._bus.subscribe(filters=wanted) as events:
@@ -148,7 +113,7 @@ class HealthMonitor:
 
     async def _probe(self, container: Container, check: Healthcheck, command: list[str]) -> HealthResult:
         start, output, code = times.now(), _Output(), _NOT_RUN
-        timeout = (check.timeout or _TIMEOUT) / _SECOND
+        timeout = (check.timeout or _TIMEOUT) / SECOND
         text = ""
         try:
             config = ExecConfig(cmd=command, attach_stdout=True, attach_stderr=True)

@@ -1,12 +1,12 @@
 """The logs of containers: where they are, how they are bounded, and `docker logs`."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from engine.core.model.container import Container, LogConfig, Status
 from engine.core.units import ram_in_bytes
-from engine.domain.containers.failures import LogsUnreadable, NoStreamChosen
+from engine.domain.containers.failures import LoggingNotInitialized, LogsUnreadable, NoStreamChosen
 from engine.domain.containers.paths import ContainerPaths
 from engine.domain.containers.wait import Condition, Waits
 from engine.drivers.logs.reader import LogChunk, LogOptions, read
@@ -43,13 +43,15 @@ class LogFiles:
         """Keep a running container's log within its bounds."""
         if container.host_config.log_config.type != "none":
             bounds = log_bounds(container.host_config.log_config)
-            self._rotator.add(container.id, self._paths.log(container.id), self._paths.bundle(container.id) / "ctl", bounds)
+            self._rotator.add(
+                container.id, self._paths.log(container.id), self._paths.bundle(container.id) / "ctl", bounds
+            )
 
     def unfollow(self, container_id: str) -> None:
         """The run is over: nothing grows any more."""
         self._rotator.remove(container_id)
 
-    def read(self, container: Container, options: LogOptions) -> AsyncIterator[LogChunk]:
+    def read(self, container: Container, options: LogOptions) -> AsyncGenerator[LogChunk, None]:
         """Return the log's chunks, following until the container's end where asked. Raises LogsUnreadable."""
         if not (options.stdout or options.stderr):
             raise NoStreamChosen
@@ -68,8 +70,13 @@ class LogFiles:
 
 
 def log_bounds(config: LogConfig) -> LogBounds:
-    """Return the size and number of log files that `max-size` and `max-file` ask for."""
+    """Return the size and number of log files that `max-size` and `max-file` ask for. Raises LoggingNotInitialized."""
     options = config.config or {}
     defaults = LogBounds()
-    size = ram_in_bytes(options["max-size"]) if options.get("max-size", "-1") != "-1" else defaults.max_size
-    return LogBounds(size, int(options.get("max-file", defaults.max_files)))
+    size, files = options.get("max-size", "-1"), options.get("max-file", str(defaults.max_files))
+    if not files.isdecimal():
+        raise LoggingNotInitialized(f'strconv.Atoi: parsing "{files}": invalid syntax')
+    try:
+        return LogBounds(defaults.max_size if size == "-1" else ram_in_bytes(size), max(int(files), 1))
+    except ValueError as error:
+        raise LoggingNotInitialized(f"invalid size: '{size}'") from error

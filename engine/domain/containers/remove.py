@@ -16,8 +16,8 @@ from engine.domain.containers.failures import (
     RenameInvalid,
     SameName,
 )
-from engine.domain.containers.runner import Runner
 from engine.domain.containers.selection import prunable
+from engine.domain.containers.sizes import Sizer
 from engine.domain.containers.stop import Stopper
 from engine.domain.containers.supervisor import Supervisor
 from engine.domain.containers.table import ContainerTable
@@ -62,12 +62,12 @@ class Remover:
             self._supervisor.cancel_restart(present.id)
             await self._eraser.erase(present, remove_volumes=volumes)
 
-    async def prune(self, filters: Filters, runner: Runner) -> Pruned:
+    async def prune(self, filters: Filters, sizer: Sizer) -> Pruned:
         """Remove all containers that do not run and match."""
         removed: list[str] = []
         reclaimed = 0
         for container in prunable(self._table.all(), filters):
-            size = (await runner.size(container)).rw
+            size = (await sizer.measure(container)).rw
             try:
                 await self.remove(container.id)
             except (CannotRemoveRunning, RemovalInProgress, ContainerNotFound):
@@ -86,9 +86,7 @@ class Remover:
         if wanted == container.name:
             raise SameName
         if not is_valid_name(wanted):
-            raise RenameInvalid(
-                f"Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
-            )
+            raise RenameInvalid(f"Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
         async with self._table.lock(container.id):
             container = self._table.get(container.id)
             old = container.name

@@ -17,7 +17,7 @@ import msgspec
 from engine.core import times
 from engine.core.errors import WharfError
 from engine.core.model.container import Container, State, Status
-from engine.domain.containers import shm
+from engine.domain.containers import health_rules, shm
 from engine.domain.containers.failures import NotRunning
 from engine.domain.containers.host import Host
 from engine.domain.containers.launch_failures import as_launch_failure
@@ -108,7 +108,11 @@ class Runner:
         await self._streams.connect(container, bundle)
         await runtime.start(container.id, monitored.pid)
         state = State(
-            status=Status.RUNNING, pid=monitored.pid, monitor_pid=monitored.monitor_pid, started_at=times.now()
+            status=Status.RUNNING,
+            pid=monitored.pid,
+            monitor_pid=monitored.monitor_pid,
+            started_at=times.now(),
+            health=health_rules.at_start(container),
         )
         return msgspec.structs.replace(
             container, state=state, started_once=True, sandbox=prepared.sandbox, networks=dict(prepared.networks)

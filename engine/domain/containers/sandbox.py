@@ -1,8 +1,8 @@
-"""A container's view of the network: its namespace, addresses and ports, and the three files in /etc that tell of them."""
+"""A container's view of the network: its namespace, addresses, ports, and the three files in /etc that tell of them."""
 
 import asyncio
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from engine.core import digest, ids
 from engine.core.model.container import Container, Sandbox, Status
 from engine.core.model.network import EndpointSettings
 from engine.domain.containers import etc_files
-from engine.domain.containers.failures import NetworkPeerNotRunning
+from engine.domain.containers.failures import LinkTargetNotRunning, NetworkPeerNotRunning
 from engine.domain.containers.paths import ContainerPaths
 from engine.domain.containers.table import ContainerTable
 from engine.domain.networks.networks import Networks
@@ -91,8 +91,9 @@ class SandboxPreparer:
             exposed_ports=tuple(container.config.exposed_ports or ()),
             publish_all=container.host_config.publish_all_ports,
         )
+        linked = self._linked(container)
         attached = await self._networks.attach(request)
-        await asyncio.to_thread(self._write_own_files, container, attached.networks)
+        await asyncio.to_thread(self._write_own_files, container, attached.networks, linked)
         return Prepared(attached.sandbox.netns, attached.sandbox, attached.networks, self._files(container.id))
 
     def _files(self, container_id: str) -> EtcFiles:
@@ -108,7 +109,22 @@ class SandboxPreparer:
         host = etc_files.HostResolver(str(_HOST_RESOLV_CONF), _read(_HOST_RESOLV_CONF))
         _write_unless_edited(files.resolv_conf, etc_files.host_resolv_conf(host, self._wanted(container)))
 
-    def _write_own_files(self, container: Container, networks: Mapping[str, EndpointSettings]) -> None:
+    def _linked(self, container: Container) -> list[tuple[str, str]]:
+        """Return address and names of each container that `--link` names. Raises LinkTargetNotRunning."""
+        entries = []
+        for link in container.host_config.links or ():
+            target, _, alias = link.partition(":")
+            peer = self._table.get(target)
+            if not peer.state.running:
+                raise LinkTargetNotRunning(peer.name, container.name, alias)
+            address = peer.networks["bridge"].ip_address if "bridge" in peer.networks else ""
+            if address:
+                entries.append((address, " ".join(dict.fromkeys((alias, ids.short(peer.id), peer.name)))))
+        return entries
+
+    def _write_own_files(
+        self, container: Container, networks: Mapping[str, EndpointSettings], linked: Iterable[tuple[str, str]]
+    ) -> None:
         """Blocks; call in a thread."""
         files = self._files(container.id)
         config, host = container.config, container.host_config
@@ -117,7 +133,7 @@ class SandboxPreparer:
         own = [(n.ip_address, names) for n in networks.values() if n.ip_address]
         own += [(n.global_ipv6_address, names) for n in networks.values() if n.global_ipv6_address]
         extra = [etc_files.extra_host(e, gateway) for e in host.extra_hosts or ()]
-        _write(files.hosts, etc_files.hosts_text([*extra, *own]))
+        _write(files.hosts, etc_files.hosts_text([*extra, *linked, *own]))
         _write(files.hostname, f"{config.hostname}\n")
         _write_unless_edited(files.resolv_conf, etc_files.own_resolv_conf(_host_resolver(), self._wanted(container)))
 

@@ -5,14 +5,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from engine.core import times
-from engine.core.errors import NotFound
+from engine.core.errors import Internal, InvalidParameter, NotFound
 from engine.core.filters import Filters, InvalidFilter, boolean, match_any, match_labels, require_known
 from engine.core.model.container import Container, Status
+from engine.domain.containers.network_modes import is_port
 
 _LIST_KEYS = (
-    "ancestor before exited expose health id is-task isolation label label! name network publish since status volume"
-).split()
+    *("ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label", "name", "network"),
+    *("publish", "since", "status", "volume"),
+)
 _PRUNE_KEYS = ("label", "label!", "until")
+_STATES = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
 _HEALTH = ("none", "starting", "healthy", "unhealthy")
 
 
@@ -32,6 +35,29 @@ class NoSuchPeer(NotFound):
         super().__init__(f"No such container: {reference}")
 
 
+class InvalidFilterPort(Internal):
+    """Not a port; dockerd answers 500."""
+
+    def __init__(self, key: str, text: str, number: str) -> None:
+        super().__init__(
+            f'error while looking up for {key} {text}: strconv.ParseUint: parsing "{number}": invalid syntax'
+        )
+
+
+class InvalidLimit(InvalidParameter):
+    """`until` of a prune is no time."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f'failed to parse value as time or duration: "{text}"')
+
+
+class ManyLimits(InvalidParameter):
+    """`until` twice."""
+
+    def __init__(self) -> None:
+        super().__init__("more than one until filter specified")
+
+
 Predicate = Callable[[Container], bool]
 
 
@@ -44,7 +70,7 @@ def select(containers: Iterable[Container], listing: Listing, image_id: Callable
     require_known(filters, _LIST_KEYS)
     _require_valid(filters)
     everything = sorted(containers, key=lambda c: c.created_at, reverse=True)
-    wide = listing.all or listing.last > 0 or bool(filters.get("status")) or bool(filters.get("exited"))
+    wide = listing.all or listing.last > 0 or bool(filters.get("status"))
     tests = _predicates(filters, everything, image_id)
     chosen = [c for c in everything if (wide or c.state.running) and all(test(c) for test in tests)]
     return chosen[: listing.last] if listing.last > 0 else chosen
@@ -52,38 +78,43 @@ def select(containers: Iterable[Container], listing: Listing, image_id: Callable
 
 def _require_valid(filters: Filters) -> None:
     for status in filters.get("status", ()):
-        if status not in {*Status}:
-            raise InvalidFilter(f"status={status}")
+        if status not in _STATES:
+            raise InvalidFilter(f"status={status}", _must_be("state", status, _STATES))
     for health in filters.get("health", ()):
         if health not in _HEALTH:
-            raise InvalidFilter(f"health={health}")
+            raise InvalidFilter(f"health={health}", _must_be("health", health, _HEALTH))
     for code in filters.get("exited", ()):
         if not re.fullmatch(r"[+-]?\d+", code):
-            raise InvalidFilter(f'exited={code}\': strconv.Atoi: parsing "{code}": invalid syntax')
+            raise InvalidFilter(f"exited={code}", f'strconv.Atoi: parsing "{code}": invalid syntax')
+
+
+def _must_be(what: str, value: str, choices: Iterable[str]) -> str:
+    return f"invalid value for {what} ({value}): must be one of {', '.join(choices)}"
 
 
 def _predicates(
     filters: Filters, everything: Sequence[Container], image_id: Callable[[str], str | None]
 ) -> list[Predicate]:
-    ancestors = {image_id(name) or name for name in filters.get("ancestor", ())}
+    ancestors = {image_id(name) for name in filters.get("ancestor", ())}
+    published, exposed = parse_ports(filters, "publish"), parse_ports(filters, "expose")
     tests: list[Predicate] = [
-        lambda c: match_any(filters, "id", c.id.startswith),
+        lambda c: match_any(filters, "id", lambda prefix: bool(prefix) and c.id.startswith(prefix)),
         lambda c: match_any(filters, "name", lambda pattern: _matches_name(pattern, c.name)),
         lambda c: match_any(filters, "status", lambda s: c.state.status == s),
         lambda c: match_any(filters, "exited", lambda code: _exited_with(c, int(code))),
         lambda c: match_any(filters, "health", lambda h: (c.state.health.status if c.state.health else "none") == h),
         lambda c: match_labels(filters.get("label", ()), c.config.labels),
-        lambda c: all(not match_labels((w,), c.config.labels) for w in filters.get("label!", ())),
-        lambda c: not ancestors or c.image in ancestors or c.config.image in ancestors,
+        lambda c: not ancestors or c.image in ancestors,
         lambda c: match_any(filters, "network", lambda n: _on_network(c, n)),
         lambda c: match_any(filters, "volume", lambda v: any(v in (m.name, m.destination, m.source) for m in c.mounts)),
-        lambda c: match_any(filters, "publish", lambda p: _port(p) in (c.host_config.port_bindings or {})),
-        lambda c: match_any(filters, "expose", lambda p: _port(p) in (c.config.exposed_ports or {})),
+        lambda c: published is None or not published.isdisjoint(_public_ports(c)),
+        lambda c: exposed is None or not exposed.isdisjoint(_private_ports(c)),
         lambda _: boolean(filters, "is-task", default=False) is not True,
     ]
-    for key, keep in (("before", _older), ("since", _newer)):
-        for reference in filters.get(key, ()):
-            tests.append(keep(_peer(reference, everything)))
+    if before := [_peer(r, everything).created_at for r in filters.get("before", ())]:
+        tests.append(lambda c: c.created_at < max(before))
+    if since := [_peer(r, everything).created_at for r in filters.get("since", ())]:
+        tests.append(lambda c: c.created_at > min(since))
     return tests
 
 
@@ -100,11 +131,36 @@ def _exited_with(container: Container, code: int) -> bool:
 
 
 def _on_network(container: Container, wanted: str) -> bool:
-    return any(wanted == name or e.network_id.startswith(wanted) for name, e in container.networks.items())
+    return any(wanted == name or (wanted and e.network_id.startswith(wanted)) for name, e in container.networks.items())
 
 
-def _port(text: str) -> str:
-    return text if "/" in text else f"{text}/tcp"
+def parse_ports(filters: Filters, key: str) -> frozenset[str] | None:
+    """Return the ports (`80/tcp`) that `80`, `80/udp` or `80-90/tcp` mean; None where not asked.
+
+    Raises InvalidFilterPort.
+    """
+    texts = filters.get(key)
+    if not texts:
+        return None
+    ports: set[str] = set()
+    for text in texts:
+        numbers, _, protocol = text.partition("/")
+        first, dash, last = numbers.partition("-")
+        for number in (first, last) if dash else (first,):
+            if not is_port(number):
+                raise InvalidFilterPort(key, text, number)
+        ports.update(f"{n}/{protocol or 'tcp'}" for n in range(int(first), int(last or first) + 1))
+    return frozenset(ports)
+
+
+def _public_ports(container: Container) -> Iterable[str]:
+    for port, bindings in container.sandbox.ports.items():
+        protocol = port.partition("/")[2]
+        yield from (f"{b.host_port}/{protocol}" for b in bindings or ())
+
+
+def _private_ports(container: Container) -> Iterable[str]:
+    return {*(container.config.exposed_ports or ()), *container.sandbox.ports}
 
 
 def _peer(reference: str, everything: Sequence[Container]) -> Container:
@@ -115,18 +171,13 @@ def _peer(reference: str, everything: Sequence[Container]) -> Container:
     raise NoSuchPeer(reference)
 
 
-def _older(peer: Container) -> Predicate:
-    return lambda c: c.created_at < peer.created_at
-
-
-def _newer(peer: Container) -> Predicate:
-    return lambda c: c.created_at > peer.created_at
-
-
 def prunable(containers: Iterable[Container], filters: Filters) -> list[Container]:
     """Return the containers that a prune removes. Raises InvalidFilter."""
     require_known(filters, _PRUNE_KEYS)
-    until = min((_instant(u) for u in filters.get("until", ())), default=None)
+    limits = filters.get("until", ())
+    if len(limits) > 1:
+        raise ManyLimits
+    until = _instant(limits[0]) if limits else None
     return [
         c
         for c in containers
@@ -142,4 +193,4 @@ def _instant(text: str) -> int:
     try:
         return times.parse_instant(text)
     except ValueError as error:
-        raise InvalidFilter(f"until={text}") from error
+        raise InvalidLimit(text) from error

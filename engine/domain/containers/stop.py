@@ -77,7 +77,7 @@ class Stopper:
             await self._thaw(present)
 
     async def kill(self, reference: str, signal: str = "") -> None:
-        """Send a signal (default KILL) to a running container. Raises CannotKill, CannotKillMissing, InvalidParameter."""
+        """Send a signal (default KILL). Raises CannotKill, CannotKillMissing, InvalidParameter."""
         try:
             container = self._table.get(reference)
         except ContainerNotFound:

@@ -12,6 +12,7 @@ import msgspec
 
 from engine.core import ids
 from engine.core.model.container import Container, State, Status
+from engine.domain.containers import health_rules
 from engine.domain.containers.failures import AmbiguousPrefix, ContainerNotFound, NameInUse
 from engine.state.store import Delete, Put, Store
 
@@ -125,4 +126,5 @@ def ended(state: State, exit_code: int, finished_at: int, *, oom_killed: bool = 
         "exit_code": exit_code,
         "finished_at": finished_at,
         "oom_killed": oom_killed or state.oom_killed,
+        "health": health_rules.at_end(state.health),
     }

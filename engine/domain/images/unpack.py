@@ -21,8 +21,11 @@ from engine.drivers.storage.layers import LayerStore
 class Unpacked(Protocol):
     """What a worker says of a layer: the digest of the plain tar archive, and the bytes that the tree takes."""
 
-    diff_id: str
-    size: int
+    @property
+    def diff_id(self) -> str: ...
+
+    @property
+    def size(self) -> int: ...
 
 
 class Extractor(Protocol):

@@ -8,7 +8,7 @@ make up a log in `files.py`.
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from engine.core import times
@@ -22,7 +22,7 @@ _BLOCK = 256 << 10
 _POLL_SECONDS = 0.2
 
 
-async def read(path: Path, options: LogOptions, ended: asyncio.Event | None = None) -> AsyncIterator[LogChunk]:
+async def read(path: Path, options: LogOptions, ended: asyncio.Event | None = None) -> AsyncGenerator[LogChunk, None]:
     """Yield the log's output, oldest first; a log that does not exist is an empty one.
 
     With `options.follow`, go on until `ended` is set and the last byte is read, or until `options.until`.

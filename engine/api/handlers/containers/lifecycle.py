@@ -10,7 +10,7 @@ from engine.api.wire.body import refuse_body
 from engine.core.errors import InvalidParameter
 from engine.domain.containers.remove import Remover
 from engine.domain.containers.resize import Resizer
-from engine.domain.containers.runner import Runner
+from engine.domain.containers.sizes import Sizer
 from engine.domain.containers.stop import Stopper
 from engine.domain.containers.supervisor import Supervisor
 from engine.domain.containers.table import ContainerTable
@@ -22,11 +22,11 @@ _START_WITH_BODY = "starting container with non-empty request body was deprecate
 class LifecycleHandlers:
     """The routes that change what a container does."""
 
-    def __init__(self, supervisor: Supervisor, stopper: Stopper, remover: Remover, runner: Runner) -> None:
+    def __init__(self, supervisor: Supervisor, stopper: Stopper, remover: Remover, sizer: Sizer) -> None:
         self._supervisor = supervisor
         self._stopper = stopper
         self._remover = remover
-        self._runner = runner
+        self._sizer = sizer
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -89,7 +89,7 @@ class LifecycleHandlers:
 
     async def prune(self, request: web.BaseRequest) -> web.StreamResponse:
         """POST /containers/prune."""
-        pruned = await self._remover.prune(query.filters(request), self._runner)
+        pruned = await self._remover.prune(query.filters(request), self._sizer)
         return reply.json({"ContainersDeleted": pruned.ids or None, "SpaceReclaimed": pruned.reclaimed})
 
 

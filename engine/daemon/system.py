@@ -1,0 +1,66 @@
+"""Builds the system part: what the daemon says of itself."""
+
+import os
+from pathlib import Path
+
+from engine.api.app import Handlers
+from engine.api.handlers.events import EventHandlers
+from engine.api.handlers.system import SystemHandlers
+from engine.config.settings import Config
+from engine.daemon.containers import Containers
+from engine.daemon.drivers import Drivers
+from engine.daemon.resources import Resources
+from engine.domain.images.selection import Lister
+from engine.domain.images.sizes import Sizer
+from engine.domain.system.disk_usage import DiskUsageMeter
+from engine.domain.system.identity import engine_id
+from engine.domain.system.info import InfoSettings, ProxyInfo, RegistryInfo, System
+from engine.drivers.cgroups.abilities import Abilities
+
+# The classic builder is what old clients ask for; BuildKit's API is not served yet.
+_BUILDER = "1"
+
+
+def system_handlers(
+    config: Config, drivers: Drivers, resources: Resources, containers: Containers, abilities: Abilities
+) -> list[Handlers]:
+    """Return the handlers of the system's routes. Blocks; used at start-up only."""
+    catalog = resources.stores.catalog
+    settings = _info_settings(config, drivers)
+    system = System(
+        settings, abilities, drivers.runtimes, containers.table, resources.bus, lambda: len(catalog.images())
+    )
+    sizer = Sizer(drivers.content, drivers.layers)
+    lister = Lister(catalog, resources.images, sizer)
+    meter = DiskUsageMeter(lister, sizer, containers.table, containers.sizer, resources.volumes)
+    return [SystemHandlers(system, meter, resources.images, _BUILDER), EventHandlers(resources.bus)]
+
+
+def _info_settings(config: Config, drivers: Drivers) -> InfoSettings:
+    return InfoSettings(
+        root=config.data_root,
+        engine_id=engine_id(config.data_root / "engine-id"),
+        logging_driver=config.log_driver,
+        labels=config.labels,
+        debug=config.debug,
+        experimental=config.experimental,
+        registry=RegistryInfo(
+            ("127.0.0.0/8", "::1/128", *config.insecure_registries), config.mirrors.get("docker.io", ())
+        ),
+        proxies=_proxies(),
+        address_pools=[(p.base, p.size) for p in config.default_address_pools],
+        firewall=drivers.firewall.name,
+        cgroup_driver=drivers.cgroups.driver,
+        cgroup_v2=drivers.cgroups.v2,
+        security_options=_security_options(v2=drivers.cgroups.v2),
+    )
+
+
+def _proxies() -> ProxyInfo:
+    """Settings have gone into the environment at start (see `cli.py`)."""
+    return ProxyInfo(*(os.environ.get(name, "") for name in ("http_proxy", "https_proxy", "no_proxy")))
+
+
+def _security_options(*, v2: bool) -> list[str]:
+    options = ["name=seccomp,profile=builtin"] if Path("/proc/sys/kernel/seccomp").exists() else []
+    return [*options, *(["name=cgroupns"] if v2 else [])]
