@@ -25,6 +25,11 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_REDIRECTS = 10
 _BUFFER = 1 << 20
 _SECRETS = ("authorization", "cookie")
+_CERTIFICATE_REASONS = {
+    "self-signed": "x509: certificate signed by unknown authority",
+    "local issuer": "x509: certificate signed by unknown authority",
+    "expired": "x509: certificate has expired or is not yet valid",
+}
 
 
 class Transport:
@@ -188,7 +193,8 @@ def _explain_connect(error: aiohttp.ClientConnectorError) -> str:
 
 def _ssl_reason(error: aiohttp.ClientError) -> str:
     cause = getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error
-    return getattr(cause, "verify_message", "") or getattr(cause, "reason", "") or str(cause)
+    reason = getattr(cause, "verify_message", "") or getattr(cause, "reason", "") or str(cause)
+    return next((go for ours, go in _CERTIFICATE_REASONS.items() if ours in reason), reason)
 
 
 def _lookup_reason(error: OSError) -> str:
