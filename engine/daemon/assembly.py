@@ -11,6 +11,7 @@ from engine.daemon.drivers import Drivers, start_drivers
 from engine.daemon.resources import Resources, build_resources
 from engine.daemon.routes import build_handlers
 from engine.daemon.system import system_handlers
+from engine.domain.containers.orphans import remove_orphans
 from engine.drivers.cgroups.abilities import detect
 
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
@@ -36,6 +37,7 @@ class Daemon:
     async def restore(self) -> None:
         """Find everything as it is, finish what was interrupted, then look after it. Raises OSError, WharfError."""
         await self._resources.volumes.restore()
+        await remove_orphans(self._containers.table, self._drivers.overlay, self._containers.paths)
         await self._containers.restorer.restore(self._containers.logs)
         await self._resources.images.restored()
         await self._resources.volumes.drop_unused_mounts()

@@ -57,6 +57,7 @@ class Containers:
     top: Top
     resizer: Resizer
     restorer: Restorer
+    paths: ContainerPaths
     health: HealthMonitor
 
 
@@ -105,6 +106,7 @@ def build_containers(config: Config, drivers: Drivers, resources: Resources, abi
         top=Top(table, drivers.cgroups, ground.announcer),
         resizer=Resizer(table, paths, ground.announcer),
         restorer=Restorer(table, holdings, runner, supervisor, eraser, drivers.conmon),
+        paths=paths,
         health=HealthMonitor(table, execs, resources.bus, ground.announcer),
     )
 

@@ -9,13 +9,16 @@ import contextlib
 import logging
 from collections.abc import Coroutine, Iterator
 
+import msgspec
+
 from engine.core import times
-from engine.core.model.container import Container, Status
+from engine.core.model.container import Container, Sandbox, Status
 from engine.domain.containers import restart
 from engine.domain.containers.announce import Announcer
 from engine.domain.containers.erase import Eraser
 from engine.domain.containers.failures import MarkedForRemoval, StartPaused, Unchanged
 from engine.domain.containers.launch_failures import LaunchFailed
+from engine.domain.containers.network_settings import cleared
 from engine.domain.containers.runner import Runner
 from engine.domain.containers.table import ContainerTable, ended
 from engine.domain.containers.wait import Waits
@@ -109,7 +112,12 @@ class Supervisor:
         again = restart.again_after_exit(container, outcome.exit_code)
         state = ended(container.state, outcome.exit_code, outcome.finished_at, oom_killed=outcome.oom_killed)
         status = Status.RESTARTING if again else Status.EXITED
-        container = await self._table.change_state(container.id, status=status, error=outcome.error, **state)
+        container = await self._table.change(
+            container.id,
+            state=msgspec.structs.replace(container.state, status=status, error=outcome.error, **state),
+            sandbox=Sandbox(),
+            networks=cleared(container.networks),
+        )
         self._runner.forget(container)
         ran = outcome.finished_at - container.state.started_at
         if outcome.oom_killed:
