@@ -14,18 +14,9 @@ from engine.core.errors import WharfError
 from engine.core.model.image import Descriptor, Image
 from engine.domain.images.documents import compression_of
 from engine.domain.images.failures import ExtractFailed, LayerMismatch
+from engine.drivers.confine.confine import Unpacked
 from engine.drivers.storage.content import BlobMissing, ContentStore
 from engine.drivers.storage.layers import LayerStore
-
-
-class Unpacked(Protocol):
-    """What a worker says of a layer: the digest of the plain tar archive, and the bytes that the tree takes."""
-
-    @property
-    def diff_id(self) -> str: ...
-
-    @property
-    def size(self) -> int: ...
 
 
 class Extractor(Protocol):

@@ -5,7 +5,6 @@ import hashlib
 import io
 import tarfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from engine.core import references
@@ -24,6 +23,7 @@ from engine.domain.images.selection import Lister
 from engine.domain.images.sizes import Sizer
 from engine.domain.images.tag import Tagger
 from engine.domain.images.unpack import Unpacker
+from engine.drivers.confine.confine import Unpacked
 from engine.drivers.registry.credentials import ANONYMOUS
 from engine.drivers.registry.settings import RegistrySettings
 from engine.drivers.registry.transport import Transport
@@ -33,31 +33,23 @@ from engine.drivers.storage.layers import LayerStore
 from engine.state.store import Store
 
 
-@dataclass(frozen=True)
-class Extracted:
-    """What the fake extractor says."""
-
-    diff_id: str
-    size: int
-
-
 class FakeExtractor:
     """Unpacks with tarfile, in this process."""
 
     def __init__(self) -> None:
         self.count = 0
 
-    async def unpack(self, source: Path, compression: str, target: Path, parents: Sequence[Path]) -> Extracted:
+    async def unpack(self, source: Path, compression: str, target: Path, parents: Sequence[Path]) -> Unpacked:
         self.count += 1
         return await asyncio.to_thread(self._unpack, source, compression, target)
 
-    def _unpack(self, source: Path, compression: str, target: Path) -> Extracted:
+    def _unpack(self, source: Path, compression: str, target: Path) -> Unpacked:
         data = source.read_bytes()
         if compression:
             data = Inflater(compression).feed(data)
         with tarfile.open(fileobj=io.BytesIO(data)) as archive:
             archive.extractall(target, filter="data")
-        return Extracted(f"sha256:{hashlib.sha256(data).hexdigest()}", len(data))
+        return Unpacked(f"sha256:{hashlib.sha256(data).hexdigest()}", len(data), len(data))
 
 
 class World:
