@@ -75,14 +75,15 @@ def resolve_user(user: str, passwd: bytes, group: bytes, add_groups: Sequence[st
         gid = _gid(group_name, groups)
     elif account.name:
         gids = [g.gid for g in groups if account.name in g.members][:_MAX_GROUPS]
-    gids = [gid, *(g for g in gids if g != gid), *(_gid(g, groups) for g in add_groups)]
+    added = dict.fromkeys(_gid(g, groups) for g in add_groups)
+    gids = [gid, *(g for g in gids if g != gid), *added]
     return ResolvedUser(account.uid, gid, tuple(gids), account.home)
 
 
 def _account(name: str, passwd: bytes) -> _Account:
     number = _number(name)
     for account in _accounts(passwd):
-        if account.name == name or account.uid == number:
+        if account.uid == number if number is not None else account.name == name:
             return account
     if number is None:
         raise UnableToFindUser(name)
@@ -91,12 +92,12 @@ def _account(name: str, passwd: bytes) -> _Account:
 
 def _gid(name: str, groups: Sequence[_Group]) -> int:
     number = _number(name)
+    if number is not None:
+        return number
     for group in groups:
-        if group.name == name or group.gid == number:
+        if group.name == name:
             return group.gid
-    if number is None:
-        raise UnableToFindGroup(name)
-    return number
+    raise UnableToFindGroup(name)
 
 
 def _number(text: str) -> int | None:

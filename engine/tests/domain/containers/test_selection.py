@@ -14,8 +14,8 @@ from engine.core.model.container import (
     MountPoint,
     Sandbox,
     State,
+    Status,
 )
-from engine.core.model.container import Status as S
 from engine.core.model.network import EndpointSettings, PortBinding
 from engine.domain.containers.selection import Listing, prunable, select
 
@@ -23,7 +23,7 @@ NETWORK = "e7b6210a16b01ae670e256e335697ca5bff987ba3eb6476389c84c77dd31bb1a"
 IMAGES = {"busybox": "sha256:b", "rich": "sha256:r", "rich:latest": "sha256:r", "sha256:r": "sha256:r"}
 
 
-def make(name: str, created: int, status: S, *, image="busybox", network="bridge", **more) -> Container:
+def make(name: str, created: int, status: Status, *, image="busybox", network="bridge", **more) -> Container:
     endpoint = EndpointSettings(network_id=NETWORK if network == "tn1" else "")
     ports = more.get("ports", {})
     return Container(
@@ -46,7 +46,7 @@ ALL = [
     make(
         "run1",
         1,
-        S.RUNNING,
+        Status.RUNNING,
         labels={"k": "v", "x": ""},
         exposed=["80/tcp", "53/udp"],
         ports={"80/tcp": [PortBinding(host_ip="0.0.0.0", host_port="8090")], "53/udp": None},
@@ -58,7 +58,7 @@ ALL = [
     make(
         "web-2",
         2,
-        S.RUNNING,
+        Status.RUNNING,
         image="rich",
         network="tn1",
         labels={"k": "w"},
@@ -66,11 +66,11 @@ ALL = [
         mounts=[MountPoint(type="volume", name="anon", source="/volumes/anon", destination="/data")],
         health=Health(),
     ),
-    make("ex0", 3, S.EXITED),
-    make("ex3", 4, S.EXITED, code=3),
-    make("crt", 5, S.CREATED),
-    make("paused1", 6, S.PAUSED),
-    make("netnone", 7, S.RUNNING, network="none"),
+    make("ex0", 3, Status.EXITED),
+    make("ex3", 4, Status.EXITED, code=3),
+    make("crt", 5, Status.CREATED),
+    make("paused1", 6, Status.PAUSED),
+    make("netnone", 7, Status.RUNNING, network="none"),
 ]
 RUN1 = ALL[0].id
 EVERY = "netnone paused1 crt ex3 ex0 web-2 run1"
@@ -156,6 +156,7 @@ def test_filters(key, values, expected) -> None:
     assert names(all=True, filters={key: values}) == expected
 
 
+HEALTH = "none, starting, healthy, unhealthy"
 STATES = "created, running, paused, restarting, removing, exited, dead"
 
 
@@ -170,8 +171,7 @@ STATES = "created, running, paused, restarting, removing, exited, dead"
         ),
         (
             {"health": ["bogus"]},
-            "invalid filter 'health=bogus': invalid value for health (bogus): "
-            "must be one of none, starting, healthy, unhealthy",
+            f"invalid filter 'health=bogus': invalid value for health (bogus): must be one of {HEALTH}",
         ),
         ({"exited": ["x"]}, "invalid filter 'exited=x': strconv.Atoi: parsing \"x\": invalid syntax"),
         ({"is-task": ["x"]}, "invalid filter 'is-task=[x]'"),
