@@ -16,6 +16,8 @@ _MERGED = {"runtimes"}
 _GO_ERRORS = (
     ("Extra data", "after top-level value"),
     ("Expecting property name", "looking for beginning of object key string"),
+    ("Illegal trailing comma before end of object", "looking for beginning of object key string"),
+    ("Illegal trailing comma before end of array", "looking for beginning of value"),
     ("Expecting ':'", "after object key"),
     ("Expecting ','", "after object key:value pair"),
     ("Expecting value", "looking for beginning of value"),
@@ -52,7 +54,9 @@ def _syntax(error: ValueError, content: str) -> str:
         return str(error)
     if not content[error.pos :].strip():
         return "unexpected end of JSON input"
-    position = error.pos + len(content[error.pos :]) - len(content[error.pos :].lstrip())
+    # Python 3.13 points at the comma before the character that Go complains of.
+    skipped = error.pos + (1 if error.msg.startswith("Illegal trailing comma") else 0)
+    position = skipped + len(content[skipped:]) - len(content[skipped:].lstrip())
     text = next((text for start, text in _GO_ERRORS if error.msg.startswith(start)), "in the middle")
     return f"invalid character '{content[position]}' {text}"
 
