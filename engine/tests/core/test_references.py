@@ -32,7 +32,7 @@ def test_refuses(text: str) -> None:
 
 
 def test_says_that_a_name_looks_like_an_id() -> None:
-    with pytest.raises(references.InvalidReference, match="cannot specify 64-byte hexadecimal strings"):
+    with pytest.raises(references.HexadecimalName, match="cannot specify 64-byte hexadecimal strings"):
         references.parse("0" * 64)
 
 
