@@ -43,7 +43,10 @@ def state_of(shown) -> State:
 def mount_of(shown, specs: dict[str, Mount]) -> MountPoint:
     fields = {"Type": "type", "Name": "name", "Source": "source", "Destination": "destination", "Driver": "driver",
               "Mode": "mode", "RW": "rw", "Propagation": "propagation"}  # fmt: skip
-    return MountPoint(**{fields[k]: v for k, v in shown.items()}, spec=specs.get(shown["Destination"]))
+    anonymous = len(shown.get("Name", "")) == 64
+    return MountPoint(
+        **{fields[k]: v for k, v in shown.items()}, spec=specs.get(shown["Destination"]), anonymous=anonymous
+    )
 
 
 def endpoint_of(shown, requested: str) -> EndpointSettings:

@@ -110,7 +110,7 @@ class _EtcPaths:
 
     @classmethod
     def of(cls, container: Container, home: str) -> "_EtcPaths":
-        if not container.started_once and not container.state.started_at:
+        if not _has_been_started(container):
             return _NO_ETC
         mode = container.host_config.network_mode
         if mode.startswith("container:"):
@@ -122,8 +122,13 @@ class _EtcPaths:
 _NO_ETC = _EtcPaths()
 
 
+def _has_been_started(container: Container) -> bool:
+    """A start that failed counts: the files are there since."""
+    return container.started_once or bool(container.state.started_at or container.state.error)
+
+
 def _logs_to_file(container: Container) -> bool:
-    if not container.state.started_at:
+    if not _has_been_started(container):
         return False
     return container.host_config.log_config.type in ("json-file", "")
 
@@ -232,7 +237,15 @@ def encode_summary(
     if host_config.annotations and version >= (1, 46):
         result["HostConfig"]["Annotations"] = host_config.annotations
     result["NetworkSettings"] = {"Networks": encode_listed_endpoints(container)}
-    result["Mounts"] = [_encode_mount(m) | ({"Source": ""} if m.type == "volume" else {}) for m in container.mounts]
+    result["Mounts"] = [_encode_listed_mount(m) for m in container.mounts]
+    return result
+
+
+def _encode_listed_mount(mount: MountPoint) -> dict[str, Any]:
+    """A list does not tell where the volumes are that the image asked for."""
+    result = _encode_mount(mount)
+    if mount.anonymous and mount.spec is None:
+        result["Source"] = ""
     return result
 
 

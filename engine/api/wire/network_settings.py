@@ -40,7 +40,7 @@ def encode_network_settings(container: Container, version: tuple[int, int]) -> d
     }
     for name, field in _LEGACY.items():
         result[name] = getattr(bridge, field)
-    if not result["MacAddress"]:
+    if not result["MacAddress"] and not container.state.started_at:
         result["MacAddress"] = bridge.requested_mac
     result["Networks"] = encode_endpoints(container, version)
     return result
@@ -51,7 +51,7 @@ def encode_endpoints(container: Container, version: tuple[int, int]) -> dict[str
     result = {}
     for name, endpoint in container.networks.items():
         encoded = encode(endpoint)
-        if not encoded["MacAddress"]:
+        if not encoded["MacAddress"] and not container.state.started_at:
             encoded["MacAddress"] = endpoint.requested_mac
         if version < (1, 45) and name not in _PREDEFINED:
             extra = (ids.short(container.id), container.config.hostname)
@@ -65,7 +65,7 @@ def encode_listed_endpoints(container: Container) -> dict[str, dict[str, Any]]:
     result = {}
     for name, endpoint in container.networks.items():
         encoded = encode(endpoint)
-        if not encoded["MacAddress"]:
+        if not encoded["MacAddress"] and not container.state.started_at:
             encoded["MacAddress"] = endpoint.requested_mac
         encoded.update(_NOT_LISTED)
         result[name] = encoded

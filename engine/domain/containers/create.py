@@ -5,7 +5,6 @@ the references to image and volumes are there together in the end, or nothing of
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,10 +18,11 @@ from engine.core.model.container import Container, ContainerConfig, HostConfig, 
 from engine.core.model.image import Image
 from engine.core.model.network import EndpointSettings, Network
 from engine.domain.containers.announce import Announcer
+from engine.domain.containers.bind_sources import require_source
 from engine.domain.containers.default_names import random_name
 from engine.domain.containers.endpoint_rules import require_valid_endpoint
 from engine.domain.containers.erase import Belongings
-from engine.domain.containers.failures import BindSourceMissing, ImageMountUnsupported
+from engine.domain.containers.failures import ImageMountUnsupported
 from engine.domain.containers.limits import Limits, enforceable
 from engine.domain.containers.log_options import require_valid_logging
 from engine.domain.containers.merge import Defaults, merge_config, merge_host_config, path_and_args
@@ -99,7 +99,8 @@ class Creator:
         limits = self._around.limits
         host_config, dropped = enforceable(options.host_config, limits)
         require_valid(options.config, host_config, limits)
-        await asyncio.to_thread(_require_sources, host_config.mounts or ())
+        if host_config.mounts:
+            await asyncio.to_thread(_require_sources, host_config.mounts)
         image = self._images.resolve(options.config.image, options.platform)
         self._require_valid_endpoints(options.networks)
         container = self._draft(options, host_config, image)
@@ -183,8 +184,6 @@ class Creator:
         return msgspec.structs.replace(container, mounts=mounts, layers=layers)
 
     async def _realised(self, container: Container, mount: MountPoint) -> MountPoint:
-        if mount.type == "bind":
-            await asyncio.to_thread(_make_source, mount)
         if mount.type != "volume":
             return mount
         options = mount.spec.volume_options if mount.spec else None
@@ -226,14 +225,6 @@ def _make_home(home: Path) -> None:
 
 
 def _require_sources(mounts: Sequence[Mount]) -> None:
-    """Raise BindSourceMissing for a `--mount` bind of nothing. Blocks; call in a thread."""
+    """Raise BindSourceMissing. Blocks; call in a thread."""
     for mount in mounts:
-        makes = mount.bind_options is not None and mount.bind_options.create_mountpoint
-        if mount.type == "bind" and not makes and not Path(mount.source).exists():
-            raise BindSourceMissing(mount.source)
-
-
-def _make_source(mount: MountPoint) -> None:
-    """Make the directory of a `--volume` bind that does not exist. Blocks; call in a thread."""
-    with contextlib.suppress(FileExistsError):
-        Path(mount.source).mkdir(parents=True)
+        require_source(mount)

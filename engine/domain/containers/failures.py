@@ -229,6 +229,13 @@ class BindSourceMissing(InvalidParameter):
         super().__init__(f'invalid mount config for type "bind": bind source path does not exist: {source}')
 
 
+class BindSourceNotMade(Internal):
+    """The directory of a `--volume` bind does not exist and cannot be made; dockerd answers 500."""
+
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__(f"error while creating mount source path '{source}': mkdir {source}: {reason}")
+
+
 class PeerMissing(InvalidParameter):
     """A container whose namespace or volumes are to be shared does not exist."""
 

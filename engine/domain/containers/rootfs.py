@@ -9,6 +9,7 @@ import msgspec
 
 from engine.core.model.container import Container, MountPoint
 from engine.domain.containers.announce import Announcer
+from engine.domain.containers.bind_sources import ready_bind
 from engine.domain.containers.users import ResolvedUser, resolve_user
 from engine.domain.volumes.volumes import Volumes
 from engine.drivers.confine.confine import Confine
@@ -53,6 +54,8 @@ class RootfsPreparer:
         return resolve_user(user, passwd or b"", group or b"", groups)
 
     async def _mount(self, container: Container, rootfs: Path, mount: MountPoint) -> MountPoint:
+        if mount.type == "bind":
+            return await asyncio.to_thread(ready_bind, mount)
         if mount.type != "volume":
             return mount
         source = Path(await self._volumes.mount(mount.name, container.id))

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from engine.core import digest, ids
 from engine.core.model.container import Container, Sandbox, Status
 from engine.core.model.network import EndpointSettings
@@ -78,8 +80,12 @@ class SandboxPreparer:
 
     async def _host(self, container: Container) -> Prepared:
         await asyncio.to_thread(self._write_host_files, container)
-        networks = dict(container.networks) or {"host": EndpointSettings()}
-        return Prepared(None, Sandbox(), networks, self._files(container.id))
+        asked = container.networks.get("host", EndpointSettings())
+        network = self._networks.find("host")
+        endpoint = msgspec.structs.replace(
+            asked, network_id=network.id if network else "", endpoint_id=ids.new_id() if network else ""
+        )
+        return Prepared(None, Sandbox(), {"host": endpoint}, self._files(container.id))
 
     async def _own(self, container: Container) -> Prepared:
         request = SandboxRequest(

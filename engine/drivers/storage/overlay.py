@@ -19,7 +19,7 @@ from engine.drivers.storage.layers import LayerStore
 
 _REMOVED = ".removed-"
 # An overlay needs a lower directory even where the image has no layer.
-_EMPTY = ".empty"
+_SKELETON = ".skeleton"
 # `redirect_dir` and `metacopy` would let the upper directory hold references instead of content: it could no longer be
 # read on its own. `index` would refuse to mount where the last mount of the same directory has not quite gone.
 _OPTIONS = {"index": "off", "redirect_dir": "off", "metacopy": "off"}
@@ -69,7 +69,7 @@ class OverlayDriver:
 
     def _prepare(self) -> list[Path]:
         self._root.mkdir(mode=0o710, parents=True, exist_ok=True)
-        (self._root / _EMPTY).mkdir(mode=0o755, exist_ok=True)
+        _make_skeleton(self._root / _SKELETON)
         return [entry for entry in self._root.iterdir() if entry.name.startswith(_REMOVED)]
 
     async def close(self) -> None:
@@ -143,7 +143,7 @@ class OverlayDriver:
     def _mount(self, tree: _Tree) -> Path:
         if not tree.merged.is_mount():
             lowers = [self._layers.path(chain) for chain in reversed(tree.layers.read_text().split())]
-            _mount_overlay(tree, lowers or [self._root / _EMPTY])
+            _mount_overlay(tree, [*lowers, self._root / _SKELETON])
         return tree.merged
 
     def _bury(self, tree: _Tree) -> Path | None:
@@ -153,6 +153,19 @@ class OverlayDriver:
         except FileNotFoundError:
             return None
         return grave
+
+
+def _make_skeleton(root: Path) -> None:
+    """Make what every container's tree has below all layers: where the runtime mounts, and the mark of Docker.
+
+    As the image's layers lie above it, what they have themselves stays as it is. Source: dockerd's init layer.
+    """
+    for directory in ("", "dev", "dev/pts", "dev/shm", "etc", "proc", "sys"):
+        (root / directory).mkdir(mode=0o755, exist_ok=True)
+    for file in (".dockerenv", "dev/console", "etc/hostname", "etc/hosts", "etc/resolv.conf"):
+        (root / file).touch(mode=0o755)
+    if not (root / "etc/mtab").is_symlink():
+        (root / "etc/mtab").symlink_to("/proc/mounts")
 
 
 def _mount_overlay(tree: _Tree, lowers: Sequence[Path]) -> None:

@@ -137,7 +137,7 @@ def _shm(request: SpecRequest) -> list[OciMount]:
 def _etc(request: SpecRequest) -> list[OciMount]:
     taken = {m.destination for m in request.mounts}
     readonly = request.container.host_config.readonly_rootfs
-    options = ("rbind", *((_recursive_readonly(request),) if readonly else ()), "rprivate")
+    options = ("rbind", *(("ro",) if readonly else ()), "rprivate")  # Files: there is nothing below them.
     etc = request.etc
     files = (("/etc/resolv.conf", etc.resolv_conf), ("/etc/hostname", etc.hostname), ("/etc/hosts", etc.hosts))
     return [_mount(where, "bind", path, options) for where, path in files if path and where not in taken]

@@ -74,6 +74,10 @@ def normalised(config, *, with_seccomp: bool):
     if not linux["resources"].get("blockIO"):
         linux["resources"].pop("blockIO", None)
     linux["resources"]["devices"] = _rules(linux["resources"]["devices"])
+    for mount in config["mounts"]:
+        if mount["destination"] in ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf"):
+            # Nothing is mounted below a file, so that recursively read-only is the same.
+            mount["options"] = ["ro" if o == "rro" else o for o in mount["options"]]
     config["mounts"] = sorted(config["mounts"], key=lambda m: (m["destination"].count("/"), m["destination"]))
     return config
 
