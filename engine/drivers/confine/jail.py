@@ -42,6 +42,8 @@ def _become_root(mount: int) -> None:
     """Put a detached mount on top of `/`, and let go of what was there (pivot_root(2), "pivot_root(".", ".")")."""
     syscalls.move_mount(mount, "/")
     os.fchdir(mount)
+    # A tree cloned where `/` is shared, as systemd makes it, is shared too, and pivot_root refuses that.
+    syscalls.mount("none", ".", flags=syscalls.MS_REC | syscalls.MS_PRIVATE)
     syscalls.pivot_root(".", ".")
     syscalls.umount(".", syscalls.MNT_DETACH)
     os.chdir("/")
