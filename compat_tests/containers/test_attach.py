@@ -1,5 +1,6 @@
 """`docker attach`, and the hijacked connection under it."""
 
+import select
 from collections.abc import Callable
 
 import pytest
@@ -12,8 +13,12 @@ from compat_tests.clients.waiting import eventually
 
 def test_stdin_output_and_exit_code(cli: DockerCli) -> None:
     cli.ok("run", "-di", "--name", "sum", "busybox", "sh", "-c", "head -n 1; exit 5")
-    result = cli.run("attach", "sum", stdin=b"through\n")
-    assert (result.code, result.out) == (5, "through\n")
+    with cli.spawn("attach", "sum") as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(b"through\n")
+        process.stdin.flush()
+        assert process.stdout.read() == b"through\n"
+        assert process.wait(10) == 5
 
 
 def test_terminal_and_detach_keys(cli: DockerCli, terminal: Callable[..., Terminal]) -> None:
@@ -46,12 +51,13 @@ def test_two_clients_see_the_same(cli: DockerCli) -> None:
     with cli.spawn("attach", "--no-stdin", "echo") as watcher, cli.spawn("attach", "echo") as writer:
         assert watcher.stdout is not None and writer.stdin is not None and writer.stdout is not None
 
-        def both() -> bool:
+        def seen() -> bool:
             writer.stdin.write(b"ping\n")
             writer.stdin.flush()
-            return writer.stdout.readline() == b"ping\n" and watcher.stdout.readline() == b"ping\n"
+            return bool(select.select([watcher.stdout], [], [], 0.1)[0])
 
-        assert both()
+        eventually(seen)
+        assert watcher.stdout.readline() == writer.stdout.readline() == b"ping\n"
 
 
 def test_stopped_container(cli: DockerCli, create: Callable[..., str]) -> None:

@@ -11,13 +11,18 @@ def test_headers_that_clients_negotiate_with(api: RawHttp, method: str, prefix: 
     answer = api.request(method, f"{prefix}/_ping")
     assert answer.status == 200
     assert answer.body == (b"OK" if method == "GET" else b"")
-    shown = {name: answer.headers.get(name) for name in ("ostype", "docker-experimental", "builder-version", "swarm")}
-    assert shown == {"ostype": "linux", "docker-experimental": "false", "builder-version": "2", "swarm": "inactive"}
+    shown = {name: answer.headers.get(name) for name in ("ostype", "docker-experimental", "swarm")}
+    assert shown == {"ostype": "linux", "docker-experimental": "false", "swarm": "inactive"}
     assert answer.headers["api-version"] == "1.51"
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
     assert answer.headers["cache-control"] == "no-cache, no-store, must-revalidate"
     assert answer.headers["pragma"] == "no-cache"
     assert "server" in answer.headers
+
+
+@pytest.mark.difference("no-buildkit-yet")
+def test_clients_are_sent_to_the_classic_builder(api: RawHttp) -> None:
+    assert api.request("GET", "/_ping").headers["builder-version"] == "1"
 
 
 def test_only_get_and_head(api: RawHttp) -> None:
