@@ -101,7 +101,7 @@ class CannotRemoveRunning(Conflict):
     def __init__(self, name: str, state: str) -> None:
         advice = "unpause and then stop" if state == "paused" else "stop"
         super().__init__(
-            f'cannot remove container "/{name}": container is {state}: '
+            f'cannot remove container "{name}": container is {state}: '
             f"{advice} the container before removing or force remove"
         )
 
@@ -118,6 +118,15 @@ class CannotKillMissing(NotFound):
 
     def __init__(self, reference: str) -> None:
         super().__init__(f"cannot kill container: {reference}: No such container: {reference}")
+
+
+class CannotStop(Internal):
+    """A process that even SIGKILL does not end (it hangs in the kernel)."""
+
+    def __init__(self, container_id: str) -> None:
+        super().__init__(
+            f"cannot stop container: {container_id}: tried to kill container, but did not receive an exit event"
+        )
 
 
 class SameName(InvalidParameter):

@@ -23,9 +23,9 @@ def requested_networks(
     if mode.startswith("container:") or config.network_disabled:
         return {}
     name = name_of(_real(mode))
-    wanted = {name_of(_real(n)): _request(e) for n, e in asked.items()}
+    wanted = {name_of(_real(n)): endpoint_request(e) for n, e in asked.items()}
     if mode in ("host", "none") or not wanted:
-        return {name: wanted.get(name) or _request(EndpointSettings())}
+        return {name: wanted.get(name) or endpoint_request(EndpointSettings())}
     return wanted
 
 
@@ -33,7 +33,8 @@ def _real(name: str) -> str:
     return "bridge" if name in ("", "default") else name
 
 
-def _request(endpoint: EndpointSettings) -> EndpointSettings:
+def endpoint_request(endpoint: EndpointSettings) -> EndpointSettings:
+    """Return what an endpoint asks for, without the addresses that a client may have copied."""
     return EndpointSettings(
         ipam_config=endpoint.ipam_config,
         links=endpoint.links,

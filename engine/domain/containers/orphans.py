@@ -1,4 +1,4 @@
-"""What a killed daemon left of containers that never came to be, or that were all but gone: directories without a record.
+"""What a killed daemon left of containers that never came to be, or were all but gone: directories without a record.
 
 A container's directories are made before its record and removed before it, so whatever has no record is nobody's.
 """

@@ -123,13 +123,15 @@ class Runner:
         return await self._machinery.conmon.create(runtime, options)
 
     async def _prepare(self, container: Container) -> tuple[Rootfs, Prepared]:
-        try:
-            async with asyncio.TaskGroup() as both:
-                tree = both.create_task(self._rootfs.prepare(container))
-                network = both.create_task(self._sandbox.prepare(container))
-        except* (OSError, WharfError) as group:
-            raise group.exceptions[0] from None
-        return tree.result(), network.result()
+        """Both go on to their end when one fails: what is half made could not be released."""
+        tree, network = await asyncio.gather(
+            self._rootfs.prepare(container), self._sandbox.prepare(container), return_exceptions=True
+        )
+        if isinstance(network, BaseException):
+            raise network
+        if isinstance(tree, BaseException):
+            raise tree
+        return tree, network
 
     async def finish(self, container: Container) -> Outcome:
         """Learn how a run ended, and tear it down. The exit code is kept until `forget`."""

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from engine.core import digest, ids
 from engine.core.model.container import Container, Sandbox, Status
 from engine.core.model.network import EndpointSettings
@@ -80,12 +78,9 @@ class SandboxPreparer:
 
     async def _host(self, container: Container) -> Prepared:
         await asyncio.to_thread(self._write_host_files, container)
-        asked = container.networks.get("host", EndpointSettings())
-        network = self._networks.find("host")
-        endpoint = msgspec.structs.replace(
-            asked, network_id=network.id if network else "", endpoint_id=ids.new_id() if network else ""
-        )
-        return Prepared(None, Sandbox(), {"host": endpoint}, self._files(container.id))
+        asked = {"host": container.networks.get("host", EndpointSettings())}
+        attached = await self._networks.attach(SandboxRequest(container.id, container.name, networks=asked))
+        return Prepared(None, attached.sandbox, attached.networks, self._files(container.id))
 
     async def _own(self, container: Container) -> Prepared:
         request = SandboxRequest(
@@ -153,8 +148,7 @@ class SandboxPreparer:
 
     async def release(self, container: Container) -> None:
         """Undo `prepare`. Idempotent."""
-        mode = container.host_config.network_mode
-        if mode != "host" and not mode.startswith("container:"):
+        if not container.host_config.network_mode.startswith("container:"):
             await self._networks.detach(container.id)
 
 

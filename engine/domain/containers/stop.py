@@ -11,6 +11,7 @@ from engine.domain.containers.failures import (
     AlreadyPaused,
     CannotKill,
     CannotKillMissing,
+    CannotStop,
     ContainerNotFound,
     NotPaused,
     NotRunning,
@@ -47,30 +48,48 @@ class Stopper:
         if not container.state.running:
             raise Unchanged
         await self._table.change(container.id, stopped_by_user=True)
-        if container.state.status is Status.RESTARTING:
-            await self._supervisor.rest(container)
-        else:
-            await self._end(container, _patience(container, timeout), _stop_signal(container, signal))
+        await self._halt(container, _patience(container, timeout), _stop_signal(container, signal))
         self._announcer.container(container, "stop")
 
-    async def _end(self, container: Container, patience: int | None, number: int) -> None:
+    async def _halt(self, container: Container, patience: int | None, number: int) -> None:
+        """End a container for good: one that ends by itself may be due for a restart, or started again, at any moment.
+
+        Raises CannotStop.
+        """
+        while (present := self._table.find(container.id)) is not None and present.state.running:
+            if present.state.status is Status.RESTARTING:
+                await self._supervisor.rest(present)
+            elif not await self._end(present, patience, number):
+                raise CannotStop(container.id)
+
+    async def _end(self, container: Container, patience: int | None, number: int) -> bool:
+        """Signal, and kill after `patience` seconds; tell whether the process has ended."""
         exited = self._waits.arm(container, Condition.NEXT_EXIT)
         try:
+            if not self._runs(container):
+                return True
             await self._send(container, number)
             if await _within(exited, patience):
-                return
+                return True
             await self._send(container, signals.SIGKILL)
-            if not await _within(exited, _KILL_PATIENCE):
-                await self._runner.kill_all(container)
-                await _within(exited, _KILL_PATIENCE)
+            if await _within(exited, _KILL_PATIENCE):
+                return True
+            await self._runner.kill_all(container)
+            return await _within(exited, _KILL_PATIENCE)
         finally:
             exited.cancel()
+
+    def _runs(self, container: Container) -> bool:
+        present = self._table.find(container.id)
+        return present is not None and present.state.status in (Status.RUNNING, Status.PAUSED)
 
     async def _send(self, container: Container, number: int) -> None:
         present = self._table.find(container.id)
         if present is None or present.state.status not in (Status.RUNNING, Status.PAUSED):
             return
-        await self._runner.signal(present, number)
+        # A process that is gone already needs no signal: its end is on its way here.
+        with contextlib.suppress(NotRunning):
+            await self._runner.signal(present, number)
         self._announcer.container(present, "kill", signal=str(number))
         if present.state.status is Status.PAUSED:
             # A frozen process cannot act on a signal: thaw it, as dockerd does.
@@ -90,7 +109,10 @@ class Stopper:
         if container.state.status is Status.RESTARTING:
             await self._supervisor.rest(container)
             return
-        await self._kill_and_see(container, number)
+        try:
+            await self._kill_and_see(container, number)
+        except NotRunning as error:
+            raise CannotKill(reference, str(error)) from error
 
     async def _kill_and_see(self, container: Container, number: int) -> None:
         exited = self._waits.arm(container, Condition.NEXT_EXIT)
@@ -107,29 +129,20 @@ class Stopper:
     async def kill_for_removal(self, container: Container) -> None:
         """End a container at once, whatever its state, and return when it has ended."""
         await self._table.change(container.id, stopped_by_user=True)
-        if container.state.status is Status.RESTARTING:
-            await self._supervisor.rest(container)
-        elif container.state.running:
-            await self._end(container, _KILL_PATIENCE, signals.SIGKILL)
+        await self._halt(container, _KILL_PATIENCE, signals.SIGKILL)
 
     async def restart(self, reference: str, timeout: int | None = None, signal: str = "") -> None:
         """Stop, where it runs, and start. Raises as stop and start do."""
         container = self._table.get(reference)
         if container.state.running:
             await self._table.change(container.id, stopped_by_user=True)
-            await self._halt(container, timeout, signal)
+            # A restart is no reason to remove a container that was run with --rm.
+            with self._supervisor.kept(container.id):
+                await self._halt(container, _patience(container, timeout), _stop_signal(container, signal))
+            self._announcer.container(container, "stop")
         with contextlib.suppress(Unchanged):
             await self._supervisor.start(container.id)
         self._announcer.container(self._table.get(container.id), "restart")
-
-    async def _halt(self, container: Container, timeout: int | None, signal: str) -> None:
-        if container.state.status is Status.RESTARTING:
-            await self._supervisor.rest(container)
-        else:
-            # A restart is no reason to remove a container that was run with --rm.
-            with self._supervisor.kept(container.id):
-                await self._end(container, _patience(container, timeout), _stop_signal(container, signal))
-        self._announcer.container(container, "stop")
 
     async def pause(self, reference: str) -> None:
         """Freeze all processes. Raises NotRunning, AlreadyPaused, RestartingCannotPause."""

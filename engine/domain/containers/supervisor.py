@@ -109,6 +109,7 @@ class Supervisor:
 
     async def _settle(self, container: Container) -> None:
         outcome = await self._runner.finish(container)
+        container = self._table.get(container.id)  # A client may have said `stop` or `rename` meanwhile.
         again = restart.again_after_exit(container, outcome.exit_code)
         state = ended(container.state, outcome.exit_code, outcome.finished_at, oom_killed=outcome.oom_killed)
         status = Status.RESTARTING if again else Status.EXITED
