@@ -13,6 +13,7 @@ from engine.api.handlers.images.change import ImageChangeHandlers
 from engine.api.handlers.images.inspect import ImageInspectHandlers
 from engine.api.handlers.images.pull import PullHandlers
 from engine.api.handlers.images.push import PushHandlers
+from engine.api.handlers.networks import NetworkHandlers
 from engine.api.handlers.swarm import SwarmHandlers
 from engine.api.handlers.volumes import VolumeHandlers
 from engine.config.settings import Config
@@ -20,6 +21,7 @@ from engine.core.model.container import Status
 from engine.daemon.containers import Containers
 from engine.daemon.drivers import Drivers
 from engine.daemon.resources import Resources
+from engine.domain.containers.network_connect import NetworkConnector
 from engine.domain.images.delete import Deleter
 from engine.domain.images.history import History
 from engine.domain.images.import_image import Importer
@@ -41,6 +43,9 @@ def build_handlers(config: Config, drivers: Drivers, resources: Resources, conta
         *_container_handlers(resources, containers),
         *_image_handlers(config, drivers, resources, containers),
         VolumeHandlers(resources.volumes),
+        NetworkHandlers(
+            resources.networks, NetworkConnector(containers.table, resources.networks, containers.paths)
+        ),
         SwarmHandlers(),
     ]
 

@@ -57,7 +57,10 @@ class IPAM(Struct, frozen=True, kw_only=True):
 
 
 class Network(Struct, frozen=True, kw_only=True):
-    """One network. `driver` is bridge, host or null."""
+    """One network. `driver` is bridge, host or null.
+
+    `ipam` is what a client asked for, `pools` the subnets that the network has, complete with their gateways.
+    """
 
     name: str
     id: str
@@ -72,3 +75,4 @@ class Network(Struct, frozen=True, kw_only=True):
     ingress: bool = False
     options: dict[str, str] | None = None
     labels: dict[str, str] | None = None
+    pools: list[IPAMPool] = []

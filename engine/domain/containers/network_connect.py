@@ -17,7 +17,7 @@ from engine.domain.containers.paths import ContainerPaths
 from engine.domain.containers.table import ContainerTable
 from engine.domain.networks.networks import Networks
 from engine.domain.networks.plan import dns_names
-from engine.domain.networks.sandbox import SandboxRequest
+from engine.domain.networks.sandbox import request_of
 
 
 class EmptyContainerName(InvalidParameter):
@@ -40,7 +40,8 @@ class NetworkShared(InvalidParameter):
 
     def __init__(self) -> None:
         super().__init__(
-            "container sharing network namespace with another container or host cannot be connected to any other network"
+            "container sharing network namespace with another container or host "
+            "cannot be connected to any other network"
         )
 
 
@@ -93,7 +94,7 @@ class NetworkConnector:
             await self._connect(container, network, endpoint_request(endpoint))
 
     async def _connect(self, container: Container, network: Network, wanted: EndpointSettings) -> None:
-        request = _request(container)
+        request = request_of(container)
         if not _is_live(container):
             names = dns_names(request, network, wanted.aliases)
             settings = msgspec.structs.replace(wanted, dns_names=names)
@@ -162,18 +163,6 @@ def _require_connectable(container: Container, network: Network) -> None:
     others = {n for n in container.networks if n != network.name}
     if others and (network.driver == "null" or "none" in container.networks):
         raise NetworkPrivate
-
-
-def _request(container: Container) -> SandboxRequest:
-    return SandboxRequest(
-        container_id=container.id,
-        name=container.name,
-        hostname=container.config.hostname,
-        networks=container.networks,
-        port_bindings=container.host_config.port_bindings or {},
-        exposed_ports=tuple(container.config.exposed_ports or ()),
-        publish_all=container.host_config.publish_all_ports,
-    )
 
 
 def _with_address(text: str, address: str, names: str) -> str:

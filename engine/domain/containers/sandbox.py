@@ -14,7 +14,7 @@ from engine.domain.containers.failures import LinkTargetNotRunning, NetworkPeerN
 from engine.domain.containers.paths import ContainerPaths
 from engine.domain.containers.table import ContainerTable
 from engine.domain.networks.networks import Networks
-from engine.domain.networks.sandbox import SandboxRequest
+from engine.domain.networks.sandbox import SandboxRequest, request_of
 
 _HOST_RESOLV_CONF = Path("/etc/resolv.conf")
 _RESOLVED_CONF = Path("/run/systemd/resolve/resolv.conf")  # What systemd-resolved's stub asks.
@@ -83,17 +83,8 @@ class SandboxPreparer:
         return Prepared(None, attached.sandbox, attached.networks, self._files(container.id))
 
     async def _own(self, container: Container) -> Prepared:
-        request = SandboxRequest(
-            container_id=container.id,
-            name=container.name,
-            hostname=container.config.hostname,
-            networks=container.networks,
-            port_bindings=container.host_config.port_bindings or {},
-            exposed_ports=tuple(container.config.exposed_ports or ()),
-            publish_all=container.host_config.publish_all_ports,
-        )
         linked = self._linked(container)
-        attached = await self._networks.attach(request)
+        attached = await self._networks.attach(request_of(container))
         await asyncio.to_thread(self._write_own_files, container, attached.networks, linked)
         return Prepared(attached.sandbox.netns, attached.sandbox, attached.networks, self._files(container.id))
 

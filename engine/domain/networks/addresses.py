@@ -33,7 +33,7 @@ class NetworkAddresses:
     """Gives and takes back the addresses of a network whose IPAM configuration is complete."""
 
     def __init__(self, network: Network) -> None:
-        subnets = [_subnet(p) for p in network.ipam.config or ()]
+        subnets = [_subnet(p) for p in network.pools]
         self._subnets = {
             4: [s for s in subnets if s.pool.subnet.version == 4 and network.enable_ipv4],
             6: [s for s in subnets if s.pool.subnet.version == 6 and network.enable_ipv6],

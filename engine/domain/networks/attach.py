@@ -109,14 +109,14 @@ class Attacher:
 
     async def _connect(self, live: Live, planned: list[Planned], undo: AsyncExitStack) -> None:
         live.published = self._hold_ports(live.request, planned)
-        undo.push_async_callback(self._unpublish, live.published)
+        undo.push_async_callback(self.unpublish, live.published)
         undo.push_async_callback(self._kernel.netlink.remove_namespace, live.namespace)
         interfaces = [p.interface for p in planned if p.interface]
         undo.push_async_callback(self._kernel.netlink.remove_links, [i.host_name for i in interfaces])
         try:
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._kernel.netlink.create_namespace(live.namespace, interfaces))
-                both.create_task(self._publish(live.published))
+                both.create_task(self.publish(live.published))
         except* OSError as group:
             raise LinkFailed("failed to connect the container", _first(group)) from group
 
@@ -127,13 +127,22 @@ class Attacher:
             return Published(ports=unpublished(request) if has_network else {})
         return self._kernel.publisher.publish(request, target)
 
-    async def _publish(self, published: Published) -> None:
+    async def publish(self, published: Published) -> None:
+        """Put published ports, which are held, in force. Raises OSError."""
         if published.rules:
             await self._kernel.firewall.publish(published.rules)
         for relayed in published.relayed:
             await self._kernel.relay.open(relayed)
 
-    async def _unpublish(self, published: Published) -> None:
+    async def replace(self, before: Published, after: Published) -> None:
+        """Let ports that are published lead elsewhere. Raises OSError."""
+        for relayed in before.relayed:
+            self._kernel.relay.close(relayed)
+        await self._kernel.firewall.unpublish(before.rules)
+        await self.publish(after)
+
+    async def unpublish(self, published: Published) -> None:
+        """Put published ports out of force and give them back. Raises OSError."""
         for relayed in published.relayed:
             self._kernel.relay.close(relayed)
         if published.rules:
@@ -150,7 +159,7 @@ class Attacher:
             self._endpoints.remove(endpoint)
             self.announce("disconnect", endpoint)
         try:
-            await self._unpublish(live.published)
+            await self.unpublish(live.published)
         except OSError as error:
             log.error("the published ports of container %s are not removed: %s", container_id, error)
         self._in_background(self._take_apart(live, endpoints))

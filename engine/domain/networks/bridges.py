@@ -37,7 +37,7 @@ class BridgeNetworks:
 
     def take_subnets(self, network: Network) -> None:
         """Take the network's subnets, so that no other gets them. Raises PoolOverlaps."""
-        subnets = [ipaddress.ip_network(c.subnet, strict=False) for c in network.ipam.config or ()]
+        subnets = [ipaddress.ip_network(c.subnet, strict=False) for c in network.pools]
         self._space.take(network.id, subnets)
 
     async def bring_up(self, network: Network) -> None:

@@ -1,5 +1,7 @@
 """The errors of the network part, with dockerd's texts: clients match on them."""
 
+from collections.abc import Sequence
+
 from engine.core.errors import Conflict, Forbidden, Internal, InvalidParameter, NotFound
 
 
@@ -48,12 +50,9 @@ class PredefinedNotRemovable(Forbidden):
 class HasActiveEndpoints(Forbidden):
     """Running containers are connected."""
 
-    def __init__(self, name: str, network_id: str, endpoints: str) -> None:
-        super().__init__(
-            f"error while removing network: network {name} has active endpoints (name:{endpoints})"
-            if endpoints
-            else f"error while removing network: network {name} id {network_id} has active endpoints"
-        )
+    def __init__(self, name: str, endpoints: Sequence[tuple[str, str]]) -> None:
+        listed = ", ".join(f'name:"{container}" id:"{endpoint[:12]}"' for container, endpoint in endpoints)
+        super().__init__(f"error while removing network: network {name} has active endpoints ({listed})")
 
 
 class PoolOverlaps(Forbidden):
@@ -101,8 +100,9 @@ class PluginNotFound(NotFound):
 class InvalidNetworkConfig(InvalidParameter):
     """The request for a network contradicts itself."""
 
-    def __init__(self, *reasons: str) -> None:
-        super().__init__("invalid network config:\n" + "\n".join(reasons))
+    def __init__(self, problems: Sequence[str]) -> None:
+        listed = problems[0] if len(problems) == 1 else "\n".join(f"* {p}" for p in problems)
+        super().__init__(f"invalid network config:\n{listed}")
 
 
 class AlreadyConnected(Forbidden):
@@ -117,6 +117,60 @@ class NotConnected(Internal):
 
     def __init__(self, container: str, network: str) -> None:
         super().__init__(f"container {container} is not connected to network {network}")
+
+
+class OnlyOneInstance(Forbidden):
+    """`host` and `null` networks are not made."""
+
+    def __init__(self, driver: str) -> None:
+        super().__init__(f'only one instance of "{driver}" network is allowed')
+
+
+class ScopeNeedsSwarm(Forbidden):
+    """There is no swarm."""
+
+    def __init__(self) -> None:
+        super().__init__("cannot create a swarm scoped network when swarm is not active")
+
+
+class NoFamilyEnabled(InvalidParameter):
+    """Neither IPv4 nor IPv6."""
+
+    def __init__(self) -> None:
+        super().__init__("IPv4 or IPv6 must be enabled")
+
+
+class InvalidOption(InvalidParameter):
+    """A driver option has a value of the wrong type; the reason is that of Go's strconv."""
+
+    def __init__(self, option: str, value: str, function: str) -> None:
+        super().__init__(
+            f'failed to parse {option} value: {value} (strconv.{function}: parsing "{value}": invalid syntax)'
+        )
+
+
+class SameBridgeName(Forbidden):
+    """Two networks ask for one bridge."""
+
+    def __init__(self, network_id: str, other_id: str, bridge: str) -> None:
+        super().__init__(
+            f"cannot create network {network_id} ({bridge}): conflicts with network {other_id} ({bridge}): "
+            "networks have same bridge name"
+        )
+
+
+class InvalidTypeFilter(Internal):
+    """`type` is builtin or custom; dockerd answers 500."""
+
+    def __init__(self, value: str) -> None:
+        super().__init__(f"invalid filter: 'type'='{value}'")
+
+
+class InvalidDanglingFilter(InvalidParameter):
+    """`dangling` is a truth value."""
+
+    def __init__(self) -> None:
+        super().__init__('invalid value for filter \'dangling\', must be "true" (or "1"), or "false" (or "0")')
 
 
 class PortUnavailable(Internal):

@@ -6,18 +6,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from engine.core.errors import WharfError
+from engine.core.filters import Filters
 from engine.core.model.container import Container
-from engine.core.model.network import IPAMPool, Network
+from engine.core.model.event import EventType
+from engine.core.model.network import EndpointSettings, IPAMPool, Network
 from engine.domain.events.bus import EventBus
 from engine.domain.networks import predefined
 from engine.domain.networks.attach import Attacher, Kernel
 from engine.domain.networks.bridges import BridgeNetworks
+from engine.domain.networks.connect import Connector
+from engine.domain.networks.create import Defaults, NetworkCreator, NetworkRequest
 from engine.domain.networks.endpoints import Endpoint, Endpoints, link_tag
+from engine.domain.networks.failures import HasActiveEndpoints, PredefinedNotRemovable
 from engine.domain.networks.ipam import AddressSpace
 from engine.domain.networks.plan import Planner
-from engine.domain.networks.ports import PortPublisher
+from engine.domain.networks.ports import PortMap, PortPublisher
 from engine.domain.networks.restore import NetworkRestorer
 from engine.domain.networks.sandbox import Attached, SandboxRequest
+from engine.domain.networks.select import prunable, select
 from engine.domain.networks.settings import NetworkSettings
 from engine.domain.networks.table import NetworkTable
 from engine.drivers.firewall.host_ports import HostPorts, ipv6_works
@@ -53,7 +59,12 @@ class Networks:
         self._table = NetworkTable(store)
         self._bridges = BridgeNetworks(drivers.netlink, drivers.firewall, self._space)
         self._endpoints = Endpoints()
-        self._attacher = Attacher(self._table, self._endpoints, Planner(self._bridges, self._tag), kernel, bus)
+        self._bus = bus
+        planner = Planner(self._bridges, self._tag)
+        self._attacher = Attacher(self._table, self._endpoints, planner, kernel, bus)
+        self._connector = Connector(self._table, self._endpoints, planner, self._attacher, kernel)
+        self._creator = NetworkCreator(self._table, self._bridges, self._space, bus, Defaults())
+        self._changes = asyncio.Lock()
         self._restorer = NetworkRestorer(self._table, self._bridges, self._endpoints, self._attacher, kernel)
 
     async def start(self) -> None:
@@ -93,8 +104,8 @@ class Networks:
         asked = predefined.subnet_of_settings(settings) or predefined.subnet_of_bridge(addresses, settings)
         if asked is not None:
             return asked
-        if present is not None and present.ipam.config:
-            return present.ipam.config[0]
+        if present is not None and present.pools:
+            return present.pools[0]
         avoid = await self._drivers.netlink.routed_networks()
         subnet = self._space.take_any("bridge", avoid)
         self._space.release("bridge")
@@ -111,6 +122,58 @@ class Networks:
     async def detach(self, container_id: str) -> None:
         """Disconnect a container that has ended. Idempotent."""
         await self._attacher.detach(container_id)
+
+    async def create(self, request: NetworkRequest) -> Network:
+        """Make a network. Raises WharfError with dockerd's text; nothing remains then."""
+        async with self._changes:
+            avoid = await self._drivers.netlink.routed_networks()
+            return await self._creator.create(request, avoid)
+
+    async def remove(self, reference: str) -> None:
+        """Remove a network. Raises NetworkNotFound, PredefinedNotRemovable, HasActiveEndpoints."""
+        async with self._changes:
+            network = self._table.get(reference)
+            if predefined.is_predefined(network.name):
+                raise PredefinedNotRemovable(network.name)
+            used = self._endpoints.on_network(network.id)
+            if used:
+                raise HasActiveEndpoints(network.name, [(e.container, e.id) for e in used])
+            await self._remove(network)
+
+    async def _remove(self, network: Network) -> None:
+        self._table.hide(network)
+        await self._attacher.settled()
+        await self._bridges.bring_down(network)
+        await self._table.remove(network)
+        self._bus.publish(EventType.NETWORK, "destroy", network.id, {"name": network.name, "type": network.driver})
+
+    async def prune(self, filters: Filters) -> list[str]:
+        """Remove the networks that nobody uses and that fit; return their names. Raises InvalidFilter."""
+        async with self._changes:
+            unused = prunable(self._table.all(), filters, self._is_unused)
+            for network in unused:
+                await self._remove(network)
+        self._bus.publish(EventType.NETWORK, "prune", "", {"reclaimed": "0"})
+        return [n.name for n in unused]
+
+    def select(self, filters: Filters) -> list[Network]:
+        """Return the networks that fit, the oldest first. Raises InvalidFilter and its like."""
+        return sorted(select(self._table.all(), filters, self._is_unused), key=lambda n: n.created_at)
+
+    def _is_unused(self, network: Network) -> bool:
+        return not self._endpoints.on_network(network.id)
+
+    async def connect(self, request: SandboxRequest, network: Network, wanted: EndpointSettings) -> EndpointSettings:
+        """Put a running container on another network. Raises AlreadyConnected, WharfError; nothing remains then."""
+        return await self._connector.connect(request, network, wanted)
+
+    async def disconnect(self, container_id: str, network: Network) -> None:
+        """Take a running container off a network. Raises NotConnected, WharfError."""
+        await self._connector.disconnect(container_id, network)
+
+    def ports(self, container_id: str) -> PortMap:
+        """Return what a running container has published."""
+        return self._connector.ports(container_id)
 
     def all(self) -> Iterable[Network]:
         """Return every network, in no particular order."""

@@ -1,6 +1,9 @@
 """The options of a bridge network, as clients write them. Pure."""
 
+from collections.abc import Mapping
+
 from engine.core.model.network import Network
+from engine.domain.networks.failures import InvalidOption
 from engine.domain.networks.settings import DEFAULT_MTU
 
 _PREFIX = "com.docker.network.bridge."
@@ -11,6 +14,16 @@ HOST_BINDING = f"{_PREFIX}host_binding_ipv4"
 MTU = "com.docker.network.driver.mtu"
 CONTAINER_PREFIX = "com.docker.network.container_iface_prefix"
 _FALSE = ("0", "f", "false")
+_TRUTHS = ("1", "t", "T", "true", "TRUE", "True", "0", "f", "F", "false", "FALSE", "False")
+
+
+def require_valid(given: Mapping[str, str]) -> None:
+    """Raise InvalidOption for a value of the wrong type."""
+    if (mtu_text := given.get(MTU, "")) and not mtu_text.lstrip("+-").isdigit():
+        raise InvalidOption(MTU, mtu_text, "Atoi")
+    for option in (ICC, MASQUERADE):
+        if (text := given.get(option, "")) and text not in _TRUTHS:
+            raise InvalidOption(option, text, "ParseBool")
 
 
 def bridge_name(network: Network) -> str:

@@ -143,6 +143,15 @@ class PortPublisher:
             self._lead(published, wanted, addresses, wanted.host_ports.start, target)
         return published
 
+    def redirect(self, before: Published, target: Target) -> Published:
+        """Return ports that are published and held already as they are to be when they lead to another target."""
+        after = Published(ports=before.ports, held=before.held)
+        for key, bindings in before.ports.items():
+            port, protocol = parse_port(key)
+            for binding in bindings or ():
+                self._lead(after, WantedPort(port, protocol), [binding.host_ip], int(binding.host_port), target)
+        return after
+
     def release(self, held: Iterable[HostPort]) -> None:
         """Give ports back."""
         for port in held:

@@ -7,7 +7,7 @@ import ipaddress
 
 from engine.core import ids, times
 from engine.core.errors import InvalidParameter
-from engine.core.model.network import IPAM, IPAMPool, Network
+from engine.core.model.network import IPAMPool, Network
 from engine.domain.networks.addresses import first_host
 from engine.domain.networks.ipam import IPNetwork
 from engine.domain.networks.settings import NetworkSettings
@@ -41,7 +41,7 @@ def bridge(settings: NetworkSettings, subnet: IPAMPool, present: Network | None)
         name="bridge",
         id=present.id if present else ids.new_id(),
         created_at=present.created_at if present else times.now(),
-        ipam=IPAM(config=[subnet]),
+        pools=[subnet],
         options={
             "com.docker.network.bridge.default_bridge": "true",
             "com.docker.network.bridge.enable_icc": str(settings.icc).lower(),

@@ -10,7 +10,7 @@ from engine.domain.networks.attach import Attacher, Kernel, Live, target
 from engine.domain.networks.bridges import BridgeNetworks
 from engine.domain.networks.endpoints import Endpoint, Endpoints, host_link
 from engine.domain.networks.ports import Published
-from engine.domain.networks.sandbox import SandboxRequest
+from engine.domain.networks.sandbox import request_of
 from engine.domain.networks.table import NetworkTable
 
 log = logging.getLogger(__name__)
@@ -90,19 +90,6 @@ class NetworkRestorer:
         links = [n for n in await netlink.link_names() if n.startswith(f"veth{tag}") and n not in held]
         if links:
             await netlink.remove_links(links)
-
-
-def request_of(container: Container) -> SandboxRequest:
-    """Return what a container asks of its networks."""
-    return SandboxRequest(
-        container_id=container.id,
-        name=container.name,
-        hostname=container.config.hostname,
-        networks=container.networks,
-        port_bindings=container.host_config.port_bindings or {},
-        exposed_ports=tuple(container.config.exposed_ports or ()),
-        publish_all=container.host_config.publish_all_ports,
-    )
 
 
 def _shares(container: Container) -> bool:

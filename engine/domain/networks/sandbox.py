@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from engine.core.model.container import Sandbox
+from engine.core.model.container import Container, Sandbox
 from engine.core.model.network import EndpointSettings, PortBinding
 
 
@@ -26,3 +26,16 @@ class Attached:
 
     sandbox: Sandbox
     networks: Mapping[str, EndpointSettings]
+
+
+def request_of(container: Container) -> SandboxRequest:
+    """Return what a container asks of its networks."""
+    return SandboxRequest(
+        container_id=container.id,
+        name=container.name,
+        hostname=container.config.hostname,
+        networks=container.networks,
+        port_bindings=container.host_config.port_bindings or {},
+        exposed_ports=tuple(container.config.exposed_ports or ()),
+        publish_all=container.host_config.publish_all_ports,
+    )

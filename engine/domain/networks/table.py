@@ -53,6 +53,18 @@ class NetworkTable:
         if self._names.get(name) == network_id:
             del self._names[name]
 
+    async def intend(self, network: Network) -> None:
+        """Write a network that is still being made: nobody sees it yet, but the next start would finish it."""
+        await self._store.commit(Put(KIND, network.id, network))
+
+    def show(self, network: Network) -> None:
+        """Let a network be seen that has been made."""
+        self._by_id[network.id] = network
+
+    def hide(self, network: Network) -> None:
+        """Let a network be found no more that is being removed; its name stays taken."""
+        self._by_id.pop(network.id, None)
+
     async def put(self, network: Network) -> None:
         """Add or replace a network whose name is reserved; visible once it is written."""
         self.reserve_name(network.name, network.id)
