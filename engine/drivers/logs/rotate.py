@@ -135,9 +135,10 @@ class LogFile:
             return
         older = self._numbered(1)
         linked = identity_of(older) == current
-        if not linked:
+        size = self.path.stat().st_size
+        if not linked and size:
             self._drop_surplus(self._bounds.max_files)
-        if self.path.stat().st_size < self._bounds.max_size:
+        if size < self._bounds.max_size:
             return
         if not linked:
             self._make_room()

@@ -100,7 +100,7 @@ class StreamHandlers:
         await answer.begin()
         try:
             async for chunk in chunks:
-                await answer.write(chunk.data if tty else frame(chunk.stream, chunk.data))
+                await answer.write(chunk.data)
         except (ConnectionError, asyncio.CancelledError):
             await chunks.aclose()
             raise
@@ -119,6 +119,7 @@ def _log_options(request: web.BaseRequest, container: Container) -> LogOptions:
         tail=_tail(query.text(request, "tail")),
         follow=query.boolean(request, "follow"),
         details=_details(container, labels) if details else "",
+        frame=None if container.config.tty else frame,
     )
 
 

@@ -20,13 +20,13 @@ from engine.drivers.cgroups.abilities import Abilities
 MACHINE = Machine("6.1", "x86_64", "amd64", "Debian GNU/Linux 12 (bookworm)", "12", 2, 1 << 30)
 # The keys of dockerd 28.5 at API 1.51, but Containerd, which is left out where there is none.
 KEYS = set(
-    "ID Containers ContainersRunning ContainersPaused ContainersStopped Images Driver DriverStatus Plugins MemoryLimit "
-    "SwapLimit KernelMemoryTCP CpuCfsPeriod CpuCfsQuota CPUShares CPUSet PidsLimit IPv4Forwarding Debug NFd "
-    "OomKillDisable NGoroutines SystemTime LoggingDriver CgroupDriver CgroupVersion NEventsListener KernelVersion "
-    "OperatingSystem OSVersion OSType Architecture IndexServerAddress RegistryConfig NCPU MemTotal GenericResources "
-    "DockerRootDir HttpProxy HttpsProxy NoProxy Name Labels ExperimentalBuild ServerVersion Runtimes DefaultRuntime "
-    "Swarm LiveRestoreEnabled Isolation InitBinary ContainerdCommit RuncCommit InitCommit SecurityOptions "
-    "FirewallBackend CDISpecDirs Warnings".split()
+    """ID Containers ContainersRunning ContainersPaused ContainersStopped Images Driver DriverStatus Plugins
+    MemoryLimit SwapLimit KernelMemoryTCP CpuCfsPeriod CpuCfsQuota CPUShares CPUSet PidsLimit IPv4Forwarding Debug NFd
+    OomKillDisable NGoroutines SystemTime LoggingDriver CgroupDriver CgroupVersion NEventsListener KernelVersion
+    OperatingSystem OSVersion OSType Architecture IndexServerAddress RegistryConfig NCPU MemTotal GenericResources
+    DockerRootDir HttpProxy HttpsProxy NoProxy Name Labels ExperimentalBuild ServerVersion Runtimes DefaultRuntime
+    Swarm LiveRestoreEnabled Isolation InitBinary ContainerdCommit RuncCommit InitCommit SecurityOptions
+    FirewallBackend CDISpecDirs Warnings""".split()
 )
 
 
@@ -136,7 +136,7 @@ def test_disk_usage_tells_nothing_from_not_asked():
 def test_kinds():
     assert parse_kinds([]) == set(Kind)
     assert parse_kinds(["volume", "build-cache"]) == {Kind.VOLUME, Kind.BUILD_CACHE}
-    with pytest.raises(UnknownKind, match="^unknown object type: bogus$"):
+    with pytest.raises(UnknownKind, match=r"^unknown object type: bogus$"):
         parse_kinds(["volume", "bogus"])
 
 
