@@ -8,7 +8,8 @@ from engine.api.transport import reply
 from engine.api.wire import query
 from engine.api.wire.body import read_json
 from engine.api.wire.volumes import VolumeCreate, encode_volume
-from engine.core.errors import Unavailable
+from engine.core.errors import InvalidParameter, Unavailable
+from engine.core.filters import Filters
 from engine.domain.volumes.volumes import Volumes
 
 # Before, a prune took named volumes as well (API changes of 1.42).
@@ -41,7 +42,7 @@ class VolumeHandlers:
 
     async def list(self, request: web.BaseRequest) -> web.StreamResponse:
         """GET /volumes."""
-        found = self._volumes.select(query.filters(request))
+        found = self._volumes.select(_list_filters(request))
         return reply.json({"Volumes": [encode_volume(v) for v in found], "Warnings": None})
 
     async def inspect(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -69,3 +70,10 @@ class VolumeHandlers:
         """DELETE /volumes/{name}."""
         await self._volumes.remove(request["name"], force=query.boolean(request, "force"))
         return reply.empty(204)
+
+
+def _list_filters(request: web.BaseRequest) -> Filters:
+    try:
+        return query.filters(request)
+    except query.MalformedFilters as error:
+        raise InvalidParameter(f"error reading volume filters: {error}") from error

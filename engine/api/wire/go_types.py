@@ -4,6 +4,7 @@ The names appear in the messages that clients get for a value of the wrong type;
 between `null` and nothing.
 """
 
+from engine.api.wire.volumes import VolumeCreate
 from engine.core.model.container import (
     BindOptions,
     ContainerConfig,
@@ -95,10 +96,16 @@ TYPE_NAMES: dict[type, str] = {
     IPAM: "network.IPAM",
     IPAMPool: "network.IPAMConfig",
     ExecConfig: "container.ExecOptions",
+    VolumeCreate: "volume.CreateOptions",
     Empty: "struct {}",
 }
 # What stands before the first dot of a field's path; a create request's types are embedded and have no name there.
-ROOT_NAMES: dict[type, str] = {ContainerConfig: "", HostConfig: "", ExecConfig: "ExecOptions"}
+ROOT_NAMES: dict[type, str] = {
+    ContainerConfig: "",
+    HostConfig: "",
+    ExecConfig: "ExecOptions",
+    VolumeCreate: "CreateOptions",
+}
 
 # Integer fields that are not int64.
 INTEGER_TYPES: dict[tuple[type, str], str] = {

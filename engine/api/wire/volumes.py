@@ -30,10 +30,10 @@ def encode_volume(volume: Volume) -> dict[str, Any]:
     return {
         "CreatedAt": times.rfc3339(volume.created_at - volume.created_at % _SECOND),
         "Driver": volume.driver,
-        "Labels": volume.labels,
+        "Labels": _sorted(volume.labels),
         "Mountpoint": volume.mountpoint,
         "Name": volume.name,
-        "Options": volume.options,
+        "Options": _sorted(volume.options),
         "Scope": volume.scope,
     }
 
@@ -41,3 +41,8 @@ def encode_volume(volume: Volume) -> dict[str, Any]:
 def encode_usage(usage: Usage) -> dict[str, Any]:
     """Return a volume as `GET /system/df` shows it."""
     return {**encode_volume(usage.volume), "UsageData": {"RefCount": usage.holders, "Size": usage.size}}
+
+
+def _sorted(values: dict[str, str] | None) -> dict[str, str] | None:
+    """Go writes maps in the order of their keys."""
+    return None if values is None else dict(sorted(values.items()))

@@ -1,11 +1,12 @@
 """`docker system df`: what images, containers and volumes take on the disk."""
 
 import asyncio
+import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from engine.core.errors import InvalidParameter
+from engine.core.errors import InvalidParameter, WharfError
 from engine.core.model.container import Container
 from engine.domain.containers.sizes import Sizer as ContainerSizer
 from engine.domain.containers.sizes import Sizes
@@ -14,6 +15,7 @@ from engine.domain.images.selection import Lister, Listing, Summary
 from engine.domain.images.sizes import Sizer as ImageSizer
 from engine.domain.volumes.volumes import Usage, Volumes
 
+log = logging.getLogger(__name__)
 _AT_ONCE = 4
 
 
@@ -87,9 +89,14 @@ class DiskUsageMeter:
     async def _containers(self) -> list[tuple[Container, Sizes]]:
         at_once = asyncio.Semaphore(_AT_ONCE)
 
-        async def measured(container: Container) -> tuple[Container, Sizes]:
+        async def measured(container: Container) -> tuple[Container, Sizes] | None:
             async with at_once:
-                return container, await self._container_sizer.measure(container)
+                try:
+                    return container, await self._container_sizer.measure(container)
+                except (OSError, WharfError) as error:
+                    # Most likely it has been removed meanwhile.
+                    log.info("container %s is not measured: %s", container.id, error)
+                    return None
 
         containers = sorted(self._table.all(), key=lambda c: c.created_at, reverse=True)
-        return await asyncio.gather(*(measured(c) for c in containers))
+        return [m for m in await asyncio.gather(*(measured(c) for c in containers)) if m is not None]
