@@ -6,8 +6,7 @@ from engine.api.routing import Route
 from engine.api.transport import reply
 from engine.api.wire import query
 from engine.api.wire.body import read_json
-from engine.api.wire.networks import NetworkConnect, NetworkCreate, NetworkDisconnect, encode_network
-from engine.core.model.network import EndpointSettings
+from engine.api.wire.networks import ConnectRequest, CreateRequest, DisconnectRequest, encode_network
 from engine.domain.containers.network_connect import NetworkConnector
 from engine.domain.networks.failures import NetworkNotFound
 from engine.domain.networks.networks import Networks
@@ -48,7 +47,7 @@ class NetworkHandlers:
 
     async def create(self, request: web.BaseRequest) -> web.StreamResponse:
         """POST /networks/create."""
-        network = await self._networks.create((await read_json(request, NetworkCreate)).request())
+        network = await self._networks.create((await read_json(request, CreateRequest, required=False)).request())
         return reply.json({"Id": network.id, "Warning": ""}, 201)
 
     async def remove(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -62,12 +61,12 @@ class NetworkHandlers:
 
     async def connect(self, request: web.BaseRequest) -> web.StreamResponse:
         """POST /networks/{name}/connect."""
-        body = await read_json(request, NetworkConnect, required=False)
-        await self._connector.connect(request["name"], body.container, body.endpoint_config or EndpointSettings())
+        body = await read_json(request, ConnectRequest, required=False)
+        await self._connector.connect(request["name"], body.container, body.endpoint_config)
         return reply.empty(200)
 
     async def disconnect(self, request: web.BaseRequest) -> web.StreamResponse:
         """POST /networks/{name}/disconnect."""
-        body = await read_json(request, NetworkDisconnect, required=False)
+        body = await read_json(request, DisconnectRequest, required=False)
         await self._connector.disconnect(request["name"], body.container, force=body.force)
         return reply.empty(200)

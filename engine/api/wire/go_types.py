@@ -65,7 +65,7 @@ OMIT_NULL: dict[type, tuple[str, ...]] = {
     HostConfig: ("init",),
 }
 # Fields of ours that Docker's type has not.
-INTERNAL: dict[type, tuple[str, ...]] = {EndpointSettings: ("requested_mac",)}
+INTERNAL: dict[type, tuple[str, ...]] = {EndpointSettings: ("requested_mac", "interface")}
 
 # Fields that take a single text for a list of one (Moby's strslice).
 STRING_OR_LIST: dict[type, tuple[str, ...]] = {

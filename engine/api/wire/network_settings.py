@@ -49,7 +49,7 @@ def encode_network_settings(container: Container, version: tuple[int, int]) -> d
 def encode_endpoints(container: Container, version: tuple[int, int]) -> dict[str, dict[str, Any]]:
     """Return the endpoints by network. Before API 1.45 the short id was among a container's aliases."""
     result = {}
-    for name, endpoint in container.networks.items():
+    for name, endpoint in sorted(container.networks.items()):
         encoded = encode(endpoint)
         if not encoded["MacAddress"] and not container.state.started_at:
             encoded["MacAddress"] = endpoint.requested_mac
@@ -63,7 +63,7 @@ def encode_endpoints(container: Container, version: tuple[int, int]) -> dict[str
 def encode_listed_endpoints(container: Container) -> dict[str, dict[str, Any]]:
     """Return the endpoints as a list of containers has them: where they are, not what was asked for."""
     result = {}
-    for name, endpoint in container.networks.items():
+    for name, endpoint in sorted(container.networks.items()):
         encoded = encode(endpoint)
         if not encoded["MacAddress"] and not container.state.started_at:
             encoded["MacAddress"] = endpoint.requested_mac

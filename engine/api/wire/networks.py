@@ -12,7 +12,7 @@ from engine.domain.networks.create import NetworkRequest
 from engine.domain.networks.endpoints import Endpoint
 
 
-class NetworkCreate(msgspec.Struct, frozen=True, kw_only=True):
+class CreateRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The body of `POST /networks/create`."""
 
     name: str = ""
@@ -44,14 +44,14 @@ class NetworkCreate(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class NetworkConnect(msgspec.Struct, frozen=True, kw_only=True):
+class ConnectRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The body of `POST /networks/{id}/connect`."""
 
     container: str = ""
     endpoint_config: EndpointSettings | None = None
 
 
-class NetworkDisconnect(msgspec.Struct, frozen=True, kw_only=True):
+class DisconnectRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The body of `POST /networks/{id}/disconnect`."""
 
     container: str = ""

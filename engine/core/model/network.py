@@ -19,7 +19,10 @@ class EndpointIPAMConfig(Struct, frozen=True, kw_only=True):
 
 
 class EndpointSettings(Struct, frozen=True, kw_only=True):
-    """A container's attachment to a network: what was asked for, and, while it runs, what it got."""
+    """A container's attachment to a network: what was asked for, and, while it runs, what it got.
+
+    `requested_mac` and `interface` (the interface's name in the container) are ours, not Docker's.
+    """
 
     ipam_config: EndpointIPAMConfig | None = None
     links: list[str] | None = None
@@ -37,6 +40,7 @@ class EndpointSettings(Struct, frozen=True, kw_only=True):
     global_ipv6_prefix_len: int = 0
     dns_names: list[str] | None = None
     requested_mac: str = ""
+    interface: str = ""
 
 
 class IPAMPool(Struct, frozen=True, kw_only=True):

@@ -80,14 +80,18 @@ class NetworkConnector:
         self._networks = networks
         self._paths = paths
 
-    async def connect(self, network_reference: str, reference: str, endpoint: EndpointSettings) -> None:
-        """Put a container on a network. Raises WharfError with dockerd's text; nothing has changed then."""
+    async def connect(self, network_reference: str, reference: str, asked: EndpointSettings | None) -> None:
+        """Put a container on a network; without `asked` as it was asked for before.
+
+        Raises WharfError with dockerd's text; nothing has changed then.
+        """
         if not reference:
             raise EmptyContainerName
         async with self._table.lock(self._table.get(reference).id):
             container = self._table.get(reference)
             network = self._networks.get(network_reference)
             _require_connectable(container, network)
+            endpoint = asked or container.networks.get(network.name, EndpointSettings())
             problems = endpoint_problems(network.name, endpoint, network)
             if problems:
                 raise InvalidEndpointSettings(problems)

@@ -58,6 +58,7 @@ def cleared(endpoints: Mapping[str, EndpointSettings]) -> dict[str, EndpointSett
             global_ipv6_address="",
             global_ipv6_prefix_len=0,
             mac_address="",
+            interface="",
         )
         for name, e in endpoints.items()
     }

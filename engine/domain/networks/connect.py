@@ -44,7 +44,7 @@ class Connector:
         return planned.endpoint.settings
 
     def _free_number(self, container_id: str, prefix: str) -> int:
-        taken = {e.interface for e in self._endpoints.of_container(container_id)}
+        taken = {e.settings.interface for e in self._endpoints.of_container(container_id)}
         return next(n for n in range(len(taken) + 1) if f"{prefix}{n}" not in taken)
 
     async def _plug(self, live: Live, planned: Planned) -> None:
@@ -76,7 +76,7 @@ class Connector:
             if first is not None:
                 gateways = [g for g in (first.settings.gateway, first.settings.ipv6_gateway) if g]
                 if gateways:
-                    await self._kernel.netlink.route_through(live.namespace, first.interface, gateways)
+                    await self._kernel.netlink.route_through(live.namespace, first.settings.interface, gateways)
             await self._move_ports(live, first)
         except OSError as error:
             raise LinkFailed("failed to move the container's routes and ports", error) from error

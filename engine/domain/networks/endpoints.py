@@ -18,7 +18,6 @@ class Endpoint:
     container_id: str
     container: str
     settings: EndpointSettings
-    interface: str = ""
     host_link: str = ""
 
 

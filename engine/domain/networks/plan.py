@@ -53,11 +53,12 @@ class Planner:
             settings = msgspec.structs.replace(wanted, network_id=network.id, endpoint_id=endpoint_id)
             return Planned(_endpoint(request, network, settings), network)
         ipv4, ipv6 = self._bridges.addresses(network.id).take(wanted)
-        settings = _settings(request, network, wanted, endpoint_id, (ipv4, ipv6))
-        link = host_link(self._tag, endpoint_id)
         name = f"{options.interface_prefix(network)}{number}"
-        interface = _interface(network, settings, link, name, default_route=default_route)
-        return Planned(_endpoint(request, network, settings, name, link), network, interface)
+        settings = _settings(request, network, wanted, endpoint_id, (ipv4, ipv6))
+        settings = msgspec.structs.replace(settings, interface=name)
+        link = host_link(self._tag, endpoint_id)
+        interface = _interface(network, settings, link, default_route=default_route)
+        return Planned(_endpoint(request, network, settings, link), network, interface)
 
     def give_back(self, endpoint: Endpoint) -> None:
         """Give the addresses of an endpoint back. Idempotent."""
@@ -66,9 +67,7 @@ class Planner:
             self._bridges.addresses(endpoint.network_id).release([settings.ip_address, settings.global_ipv6_address])
 
 
-def _endpoint(
-    request: SandboxRequest, network: Network, settings: EndpointSettings, interface: str = "", link: str = ""
-) -> Endpoint:
+def _endpoint(request: SandboxRequest, network: Network, settings: EndpointSettings, link: str = "") -> Endpoint:
     return Endpoint(
         id=settings.endpoint_id,
         network_id=network.id,
@@ -76,7 +75,6 @@ def _endpoint(
         container_id=request.container_id,
         container=request.name,
         settings=settings,
-        interface=interface,
         host_link=link,
     )
 
@@ -113,7 +111,7 @@ def dns_names(request: SandboxRequest, network: Network, aliases: Sequence[str] 
     return list(dict.fromkeys(n for n in names if n))
 
 
-def _interface(network: Network, settings: EndpointSettings, link: str, name: str, *, default_route: bool) -> Interface:
+def _interface(network: Network, settings: EndpointSettings, link: str, *, default_route: bool) -> Interface:
     addresses = [
         f"{address}/{length}"
         for address, length in (
@@ -126,7 +124,7 @@ def _interface(network: Network, settings: EndpointSettings, link: str, name: st
     return Interface(
         host_name=link,
         bridge=options.bridge_name(network),
-        name=name,
+        name=settings.interface,
         mac_address=settings.mac_address,
         mtu=options.mtu(network),
         addresses=tuple(addresses),

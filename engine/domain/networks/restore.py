@@ -47,7 +47,6 @@ class NetworkRestorer:
         return live
 
     def _adopted(self, container: Container, tag: str) -> Iterable[Endpoint | None]:
-        number = 0
         for name, settings in container.networks.items():
             network = self._table.find(settings.network_id) or self._table.find(name)
             if network is None or not settings.endpoint_id:
@@ -60,10 +59,8 @@ class NetworkRestorer:
                 container_id=container.id,
                 container=container.name,
                 settings=settings,
-                interface=f"{options.interface_prefix(network)}{number}" if is_bridge else "",
                 host_link=host_link(tag, settings.endpoint_id) if is_bridge else "",
             )
-            number += is_bridge
             try:
                 if is_bridge:
                     self._bridges.addresses(network.id).take_again(settings)

@@ -13,8 +13,10 @@ class AddressPool:
     size: int
 
 
+# The first is the default bridge's, as with dockerd; the others make room for some five hundred networks, not thirty.
 DEFAULT_POOLS = (
-    *(AddressPool(f"172.{second}.0.0/16", 20) for second in range(17, 32)),
+    AddressPool("172.17.0.0/16", 16),
+    *(AddressPool(f"172.{second}.0.0/16", 20) for second in range(18, 32)),
     AddressPool("192.168.0.0/16", 24),
 )
 
