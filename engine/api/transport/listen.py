@@ -13,12 +13,13 @@ import socket
 import ssl
 import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.api.transport.connection import Server
+from engine.api.transport.tls import TlsConnection
 from engine.config.hosts import tcp_address
 from engine.drivers.linux.activation import inherited_sockets
 
@@ -196,6 +197,10 @@ class Serving:
             listener.close()
 
 
+def _factory(server: Server, context: ssl.SSLContext | None) -> Callable[[], asyncio.Protocol]:
+    return server if context is None else lambda: TlsConnection(context, server)
+
+
 async def serve(server: Server, listeners: Sequence[Listener]) -> Serving:
     """Let the server accept on all listeners."""
     loop = asyncio.get_running_loop()
@@ -207,6 +212,8 @@ async def serve(server: Server, listeners: Sequence[Listener]) -> Serving:
                 server, sock=listener.socket, backlog=_BACKLOG, **_KEEP_FILE
             )
         else:
-            started = await loop.create_server(server, sock=listener.socket, ssl=listener.context, backlog=_BACKLOG)
+            started = await loop.create_server(
+                _factory(server, listener.context), sock=listener.socket, backlog=_BACKLOG
+            )
         servers.append(started)
     return Serving(listeners, servers)

@@ -5,7 +5,6 @@ import os
 import socket
 import ssl
 import stat
-import subprocess
 import sys
 from pathlib import Path
 
@@ -70,25 +69,6 @@ async def test_serves_unix_and_tcp_together(tmp_path: Path) -> None:
     await server.shutdown(1)
     server.hangups.close()
     assert not (tmp_path / "s").exists()
-
-
-def _openssl(directory: Path, *argv: str) -> None:
-    subprocess.run(["openssl", *argv], cwd=directory, check=True, capture_output=True)
-
-
-@pytest.fixture
-def certificates(tmp_path: Path) -> Path:
-    """A CA, and a certificate of it that serves both sides."""
-    new = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2")
-    _openssl(
-        tmp_path, *new, "-addext", "keyUsage=keyCertSign", "-subj", "/CN=ca", "-keyout", "ca-key.pem", "-out", "ca.pem"
-    )
-    request = ("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost")
-    _openssl(tmp_path, *request, "-keyout", "key.pem", "-out", "request.pem")
-    (tmp_path / "names").write_text("subjectAltName=IP:127.0.0.1\nauthorityKeyIdentifier=keyid\n")
-    sign = ("x509", "-req", "-days", "2", "-CA", "ca.pem", "-CAkey", "ca-key.pem", "-CAcreateserial")
-    _openssl(tmp_path, *sign, "-in", "request.pem", "-out", "cert.pem", "-extfile", "names")
-    return tmp_path
 
 
 async def test_tlsverify_lets_in_only_those_with_a_certificate(certificates: Path) -> None:
