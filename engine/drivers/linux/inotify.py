@@ -1,6 +1,7 @@
 """inotify(7): learn that something changed in a directory. One kernel instance for the whole event loop.
 
-The number of instances per user is small (128 by default), so all watches share one, which exists while there are any.
+The number of instances per user is small (128 by default), so all watches share one. It is kept once it is there: to
+close one takes the kernel up to 20 ms (a grace period of fsnotify's SRCU), on the event loop.
 Says only *that* something changed: whoever asks looks for himself. Changes that come in quick succession are reported
 together, at most once in `QUIET` seconds.
 """
@@ -53,11 +54,7 @@ class _Hub:
         if self._fd < 0:
             self._fd = _checked(_libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC), "inotify")
             self._loop.add_reader(self._fd, self._readable)
-        try:
-            wd = _checked(_libc.inotify_add_watch(self._fd, os.fsencode(directory), _MASK), str(directory))
-        except OSError:
-            self._close_if_idle()
-            raise
+        wd = _checked(_libc.inotify_add_watch(self._fd, os.fsencode(directory), _MASK), str(directory))
         self._callbacks.setdefault(wd, []).append(callback)
         return wd
 
@@ -67,17 +64,6 @@ class _Hub:
             callbacks.remove(callback)
         if not callbacks and self._callbacks.pop(wd, None) is not None:
             _libc.inotify_rm_watch(self._fd, wd)
-        self._close_if_idle()
-
-    def _close_if_idle(self) -> None:
-        if self._callbacks or self._fd < 0:
-            return
-        self._loop.remove_reader(self._fd)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        os.close(self._fd)
-        self._fd = -1
 
     def _readable(self) -> None:
         changed = self._drain()
