@@ -77,5 +77,6 @@ def network_settings(config: Config) -> NetworkSettings:
         ip_forward=config.ip_forward,
         userland_proxy=config.userland_proxy,
         host_ip=config.ip or "0.0.0.0",
+        dns=tuple(config.dns),
         default_address_pools=pools or DEFAULT_POOLS,
     )

@@ -12,6 +12,7 @@ _HOSTS_HEAD = (
     ("ff02::1", "ip6-allnodes"),
     ("ff02::2", "ip6-allrouters"),
 )
+_EMBEDDED = "127.0.0.11"
 _PUBLIC_RESOLVERS = ("8.8.8.8", "8.8.4.4")
 
 
@@ -72,15 +73,27 @@ def own_resolv_conf(host: HostResolver, wanted: Resolver) -> str:
     return _resolv_conf(host.text, servers or _PUBLIC_RESOLVERS, wanted, remarks)
 
 
+def embedded_resolv_conf(host: HostResolver, wanted: Resolver) -> str:
+    """Return resolv.conf for a container on user-defined networks: it asks the daemon, which asks others."""
+    external = tuple(wanted.servers) or tuple(f"host({s})" for s in _values(host.text, "nameserver"))
+    remarks = [f"# Based on host file: '{host.path}' (internal resolver)", f"# ExtServers: [{' '.join(external)}]"]
+    return _resolv_conf(host.text, [_EMBEDDED], wanted, remarks, ("ndots:0",))
+
+
 def host_resolv_conf(host: HostResolver, wanted: Resolver) -> str:
     """Return resolv.conf for a container on the host's network: the host's name servers, whatever they are."""
     servers = tuple(wanted.servers) or tuple(_values(host.text, "nameserver"))
     return _resolv_conf(host.text, servers, wanted, [f"# Based on host file: '{host.path}'"])
 
 
-def _resolv_conf(host: str, servers: Iterable[str], wanted: Resolver, remarks: Sequence[str]) -> str:
+def _resolv_conf(
+    host: str, servers: Iterable[str], wanted: Resolver, remarks: Sequence[str], ndots: tuple[str, ...] = ()
+) -> str:
+    """Return the text; `ndots` is the option of that kind which holds where neither client nor host says so."""
     search = tuple(wanted.search) or tuple(s for line in _values(host, "search") for s in line.split())
     options = tuple(wanted.options) or tuple(o for line in _values(host, "options") for o in line.split())
+    ndots = () if any(o.startswith("ndots:") for o in options) else ndots
+    options += ndots
     lines = [_HEAD, *(f"nameserver {server}" for server in servers)]
     if search and search != (".",):
         lines.append(f"search {' '.join(search)}")
@@ -90,7 +103,8 @@ def _resolv_conf(host: str, servers: Iterable[str], wanted: Resolver, remarks: S
     overrides = " ".join(name for name, values in asked if values)
     lines += ["", *remarks, f"# Overrides: [{overrides}]"]
     if any(o.startswith("ndots:") for o in options):
-        lines.append(f"# Option ndots from: {'override' if wanted.options else 'host'}")
+        origin = "internal" if ndots else "override" if wanted.options else "host"
+        lines.append(f"# Option ndots from: {origin}")
     return "\n".join(lines) + "\n"
 
 

@@ -127,7 +127,15 @@ class SandboxPreparer:
         extra = [etc_files.extra_host(e, gateway) for e in host.extra_hosts or ()]
         _write(files.hosts, etc_files.hosts_text([*extra, *linked, *own]))
         _write(files.hostname, f"{config.hostname}\n")
-        _write_unless_edited(files.resolv_conf, etc_files.own_resolv_conf(_host_resolver(), self._wanted(container)))
+        _write_unless_edited(files.resolv_conf, self._resolv_conf(container, networks))
+
+    def _resolv_conf(self, container: Container, networks: Mapping[str, EndpointSettings]) -> str:
+        """Return what the container's resolv.conf is to say on these networks. Blocks; call in a thread."""
+        wanted = self._wanted(container)
+        if any(n.dns_names for n in networks.values()):
+            host = etc_files.HostResolver(str(_HOST_RESOLV_CONF), _read(_HOST_RESOLV_CONF))
+            return etc_files.embedded_resolv_conf(host, wanted)
+        return etc_files.own_resolv_conf(_host_resolver(), wanted)
 
     def _wanted(self, container: Container) -> etc_files.Resolver:
         host = container.host_config

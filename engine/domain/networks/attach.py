@@ -16,10 +16,12 @@ from engine.core.model.container import Sandbox
 from engine.core.model.event import EventType
 from engine.domain.events.bus import EventBus
 from engine.domain.networks import options
+from engine.domain.networks.embedded_dns import EmbeddedDns
 from engine.domain.networks.endpoints import Endpoint, Endpoints
 from engine.domain.networks.failures import LinkFailed
 from engine.domain.networks.plan import Planned, Planner, by_name, in_order
 from engine.domain.networks.ports import PortPublisher, Published, Target, unpublished
+from engine.domain.networks.resolver import has_names
 from engine.domain.networks.sandbox import Attached, SandboxRequest
 from engine.domain.networks.table import NetworkTable
 from engine.drivers.firewall.relay import Relay
@@ -46,6 +48,7 @@ class Kernel:
     firewall: Firewall
     publisher: PortPublisher
     relay: Relay
+    dns: EmbeddedDns
 
 
 class Attacher:
@@ -111,14 +114,19 @@ class Attacher:
         live.published = self._hold_ports(live.request, planned)
         undo.push_async_callback(self.unpublish, live.published)
         undo.push_async_callback(self._kernel.netlink.remove_namespace, live.namespace)
+        undo.callback(self._kernel.dns.stop, live.request.container_id)
         interfaces = [p.interface for p in planned if p.interface]
+        wants_names = any(has_names(p.network) for p in planned)
+        opening = self._kernel.dns.open_inside if wants_names else None
         undo.push_async_callback(self._kernel.netlink.remove_links, [i.host_name for i in interfaces])
         try:
             async with asyncio.TaskGroup() as both:
-                both.create_task(self._kernel.netlink.create_namespace(live.namespace, interfaces))
+                made = both.create_task(self._kernel.netlink.create_namespace(live.namespace, interfaces, opening))
                 both.create_task(self.publish(live.published))
         except* OSError as group:
             raise LinkFailed("failed to connect the container", _first(group)) from group
+        if sockets := made.result():
+            await self._kernel.dns.serve(live.request.container_id, sockets, live.request.dns)
 
     def _hold_ports(self, request: SandboxRequest, planned: list[Planned]) -> Published:
         target = next((target_of(p) for p in planned if p.interface and not p.network.internal), None)
@@ -154,6 +162,7 @@ class Attacher:
         live = self._live.pop(container_id, None)
         if live is None:
             return
+        self._kernel.dns.stop(container_id)
         endpoints = self._endpoints.of_container(container_id)
         for endpoint in endpoints:
             self._endpoints.remove(endpoint)

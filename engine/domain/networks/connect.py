@@ -10,6 +10,7 @@ from engine.domain.networks.endpoints import Endpoint, Endpoints
 from engine.domain.networks.failures import AlreadyConnected, LinkFailed, NotConnected
 from engine.domain.networks.plan import Planned, Planner, in_order
 from engine.domain.networks.ports import PortMap, Published
+from engine.domain.networks.resolver import has_names
 from engine.domain.networks.sandbox import SandboxRequest
 from engine.domain.networks.table import NetworkTable
 
@@ -41,7 +42,14 @@ class Connector:
         self._endpoints.add(planned.endpoint)
         self._attacher.announce("connect", planned.endpoint)
         await self._settle(live, request)
+        await self._serve_names(live, network)
         return planned.endpoint.settings
+
+    async def _serve_names(self, live: Live, network: Network) -> None:
+        container_id = live.request.container_id
+        if has_names(network) and not self._kernel.dns.serves(container_id):
+            sockets = await self._kernel.netlink.inside(live.namespace, self._kernel.dns.open_inside)
+            await self._kernel.dns.serve(container_id, sockets, live.request.dns)
 
     def _free_number(self, container_id: str, prefix: str) -> int:
         taken = {e.settings.interface for e in self._endpoints.of_container(container_id)}

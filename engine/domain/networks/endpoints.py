@@ -27,14 +27,24 @@ class Endpoints:
     def __init__(self) -> None:
         self._by_network: dict[str, dict[str, Endpoint]] = defaultdict(dict)
         self._by_container: dict[str, dict[str, Endpoint]] = defaultdict(dict)
+        self._names: dict[tuple[str, str], list[Endpoint]] = defaultdict(list)
 
     def add(self, endpoint: Endpoint) -> None:
-        """Add or replace an endpoint."""
+        """Add an endpoint, in place of the container's earlier one on that network."""
+        if present := self.find(endpoint.container_id, endpoint.network_id):
+            self.remove(present)
+        for key in _name_keys(endpoint):
+            self._names[key].append(endpoint)
         self._by_network[endpoint.network_id][endpoint.container_id] = endpoint
         self._by_container[endpoint.container_id][endpoint.network_id] = endpoint
 
     def remove(self, endpoint: Endpoint) -> None:
         """Forget an endpoint. Idempotent."""
+        for key in _name_keys(endpoint):
+            named = [e for e in self._names.get(key, ()) if e.id != endpoint.id]
+            self._names.pop(key, None)
+            if named:
+                self._names[key] = named
         _discard(self._by_network, endpoint.network_id, endpoint.container_id)
         _discard(self._by_container, endpoint.container_id, endpoint.network_id)
 
@@ -50,6 +60,10 @@ class Endpoints:
         """Return a container's endpoint on a network."""
         return self._by_container.get(container_id, {}).get(network_id)
 
+    def named(self, network_id: str, name: str) -> list[Endpoint]:
+        """Return a network's endpoints that have a name; it is in lower case."""
+        return self._names.get((network_id, name), [])
+
     def all(self) -> Iterable[Endpoint]:
         """Return every endpoint."""
         return [e for of_network in self._by_network.values() for e in of_network.values()]
@@ -61,6 +75,10 @@ def _discard(table: dict[str, dict[str, Endpoint]], first: str, second: str) -> 
         inner.pop(second, None)
         if not inner:
             del table[first]
+
+
+def _name_keys(endpoint: Endpoint) -> list[tuple[str, str]]:
+    return [(endpoint.network_id, name) for name in {n.lower() for n in endpoint.settings.dns_names or ()}]
 
 
 def link_tag(place: str) -> str:

@@ -16,16 +16,19 @@ from engine.domain.networks.attach import Attacher, Kernel
 from engine.domain.networks.bridges import BridgeNetworks
 from engine.domain.networks.connect import Connector
 from engine.domain.networks.create import Defaults, NetworkCreator, NetworkRequest
+from engine.domain.networks.embedded_dns import EmbeddedDns
 from engine.domain.networks.endpoints import Endpoint, Endpoints, link_tag
 from engine.domain.networks.failures import HasActiveEndpoints, PredefinedNotRemovable
 from engine.domain.networks.ipam import AddressSpace
 from engine.domain.networks.plan import Planner
 from engine.domain.networks.ports import PortMap, PortPublisher
+from engine.domain.networks.resolver import Names, Upstream
 from engine.domain.networks.restore import NetworkRestorer
 from engine.domain.networks.sandbox import Attached, SandboxRequest
 from engine.domain.networks.select import prunable, select
 from engine.domain.networks.settings import NetworkSettings
 from engine.domain.networks.table import NetworkTable
+from engine.drivers.firewall.dns_redirect import redirect_dns
 from engine.drivers.firewall.host_ports import HostPorts, ipv6_works
 from engine.drivers.firewall.relay import Relay
 from engine.drivers.firewall.rules import Firewall
@@ -51,21 +54,27 @@ class Networks:
         self._settings = settings
         self._drivers = drivers
         self._tag = link_tag(drivers.netlink.path(""))
-        publisher = PortPublisher(
-            drivers.host_ports, settings.host_ip, ipv6=ipv6_works(), relay=settings.userland_proxy
-        )
-        kernel = Kernel(drivers.netlink, drivers.firewall, publisher, Relay(drivers.host_ports))
+        self._bus = bus
+        self._changes = asyncio.Lock()
         self._space = AddressSpace(settings.default_address_pools)
         self._table = NetworkTable(store)
         self._bridges = BridgeNetworks(drivers.netlink, drivers.firewall, self._space)
         self._endpoints = Endpoints()
-        self._bus = bus
+        kernel = self._kernel()
         planner = Planner(self._bridges, self._tag)
+        self._dns = kernel.dns
         self._attacher = Attacher(self._table, self._endpoints, planner, kernel, bus)
         self._connector = Connector(self._table, self._endpoints, planner, self._attacher, kernel)
         self._creator = NetworkCreator(self._table, self._bridges, self._space, bus, Defaults())
-        self._changes = asyncio.Lock()
         self._restorer = NetworkRestorer(self._table, self._bridges, self._endpoints, self._attacher, kernel)
+
+    def _kernel(self) -> Kernel:
+        drivers, settings = self._drivers, self._settings
+        publisher = PortPublisher(
+            drivers.host_ports, settings.host_ip, ipv6=ipv6_works(), relay=settings.userland_proxy
+        )
+        dns = EmbeddedDns(Names(self._table, self._endpoints), Upstream(settings.dns), redirect_dns)
+        return Kernel(drivers.netlink, drivers.firewall, publisher, Relay(drivers.host_ports), dns)
 
     async def start(self) -> None:
         """Read the records, make the predefined networks, bring all bridges up. Raises WharfError, OSError."""
@@ -194,5 +203,6 @@ class Networks:
     async def close(self) -> None:
         """Finish what is being taken apart; containers keep their networks."""
         await self._attacher.settled()
+        self._dns.close()
         self._drivers.firewall.close()
         self._drivers.host_ports.close()

@@ -10,6 +10,7 @@ from engine.domain.networks.attach import Attacher, Kernel, Live, target
 from engine.domain.networks.bridges import BridgeNetworks
 from engine.domain.networks.endpoints import Endpoint, Endpoints, host_link
 from engine.domain.networks.ports import Published
+from engine.domain.networks.resolver import has_names
 from engine.domain.networks.sandbox import request_of
 from engine.domain.networks.table import NetworkTable
 
@@ -36,6 +37,8 @@ class NetworkRestorer:
         for live in lives.values():
             for relayed in live.published.relayed:
                 await self._kernel.relay.open(relayed)
+        for container_id, live in lives.items():
+            await self._serve_names(container_id, live)
         await self._remove_orphans(tag, (live.namespace for live in lives.values()))
 
     def _adopt(self, container: Container, tag: str) -> Live:
@@ -76,6 +79,17 @@ class NetworkRestorer:
         if at is None or network is None:
             return Published(ports=dict(ports))
         return self._kernel.publisher.adopt(ports, target(at, options.bridge_name(network)))
+
+    async def _serve_names(self, container_id: str, live: Live) -> None:
+        """Start the container's DNS server again: it ended with the previous daemon."""
+        networks = (self._table.find(e.network_id) for e in self._endpoints.of_container(container_id))
+        if not any(n is not None and has_names(n) for n in networks):
+            return
+        try:
+            sockets = await self._kernel.netlink.inside(live.namespace, self._kernel.dns.open_inside)
+            await self._kernel.dns.serve(container_id, sockets, live.request.dns)
+        except OSError as error:
+            log.error("container %s has no name server: %s", live.request.name, error)
 
     async def _remove_orphans(self, tag: str, namespaces: Iterable[str]) -> None:
         netlink = self._kernel.netlink

@@ -9,7 +9,7 @@ from engine.core.model.network import EndpointSettings, PortBinding
 
 @dataclass(frozen=True, slots=True)
 class SandboxRequest:
-    """A container's wishes: endpoints by network name or id, ports such as `80/tcp`."""
+    """A container's wishes: endpoints by network name or id, ports such as `80/tcp`, name servers."""
 
     container_id: str
     name: str
@@ -18,6 +18,7 @@ class SandboxRequest:
     port_bindings: Mapping[str, Sequence[PortBinding] | None] = field(default_factory=dict)
     exposed_ports: Sequence[str] = ()
     publish_all: bool = False
+    dns: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,4 +39,5 @@ def request_of(container: Container) -> SandboxRequest:
         port_bindings=container.host_config.port_bindings or {},
         exposed_ports=tuple(container.config.exposed_ports or ()),
         publish_all=container.host_config.publish_all_ports,
+        dns=tuple(container.host_config.dns or ()),
     )

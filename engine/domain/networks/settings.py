@@ -28,7 +28,8 @@ class NetworkSettings:
     `bridge` is the default bridge's name; `none` means that there is no network `bridge`. `bip` is its own address with
     the prefix length (empty: chosen), `fixed_cidr` the part of its subnet that containers get addresses from, `host_ip`
     the address that ports are published on where a client names none. `userland_proxy` asks for what only a proxy can
-    do: ports published on IPv6 addresses for containers without IPv6.
+    do: ports published on IPv6 addresses for containers without IPv6. `dns`: the name servers that containers'
+    questions are passed on to; none: the host's.
     """
 
     bridge: str = "docker0"
@@ -41,4 +42,5 @@ class NetworkSettings:
     ip_forward: bool = True
     userland_proxy: bool = True
     host_ip: str = "0.0.0.0"
+    dns: tuple[str, ...] = ()
     default_address_pools: tuple[AddressPool, ...] = DEFAULT_POOLS

@@ -9,8 +9,9 @@ import contextlib
 import errno
 import ipaddress
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from engine.drivers.linux.sysctl import read_sysctl, write_sysctl
 from engine.drivers.netlink import messages
@@ -21,6 +22,7 @@ from engine.drivers.netlink.namespaces import Namespaces
 from engine.drivers.netlink.route_socket import RouteSocket
 from engine.drivers.netlink.threads import in_own_thread
 
+T = TypeVar("T")
 _LOOPBACK = 1
 
 
@@ -38,16 +40,22 @@ class Netlink:
         """Return where a namespace is bound."""
         return str(self._namespaces.path(namespace))
 
-    async def create_namespace(self, name: str, interfaces: Sequence[Interface] = ()) -> None:
-        """Make a namespace with its loopback up and these interfaces in it. Raises OSError; nothing remains then."""
+    async def create_namespace(
+        self, name: str, interfaces: Sequence[Interface] = (), then: Callable[[], T] | None = None
+    ) -> T | None:
+        """Make a namespace with its loopback up and these interfaces in it. Raises OSError; nothing remains then.
+
+        `then` is called inside, in the end, by the thread that made it; its result is returned.
+        """
         bridges = {i.bridge: index_of(i.bridge) for i in interfaces}
         host = RouteSocket()
 
-        def make() -> None:
+        def make() -> T | None:
             with host:
                 fd = self._namespaces.enter_new(name)
                 try:
                     _furnish(host, fd, interfaces, bridges)
+                    return then() if then else None
                 except BaseException:
                     _remove_links(host, [i.host_name for i in interfaces])
                     self._namespaces.remove(name)
@@ -55,7 +63,16 @@ class Netlink:
                 finally:
                     os.close(fd)
 
-        await in_own_thread(make)
+        return await in_own_thread(make)
+
+    async def inside(self, namespace: str, function: Callable[[], T]) -> T:
+        """Call a function, which may block, inside a namespace. Raises OSError where that is gone."""
+
+        def call() -> T:
+            os.close(self._namespaces.enter(self._namespaces.path(namespace)))
+            return function()
+
+        return await in_own_thread(call)
 
     async def add_interface(self, namespace: str, interface: Interface) -> None:
         """Add an interface to a namespace that is in use (a path, or a name of ours). Raises OSError."""
@@ -79,12 +96,11 @@ class Netlink:
         """Replace the default routes of a namespace. Raises OSError."""
 
         def replace() -> None:
-            os.close(self._namespaces.enter(self._namespaces.path(namespace)))
             with RouteSocket() as inside:
                 index = index_of(interface_name)
                 inside.apply(*(messages.default_route(index, g) for g in gateways))
 
-        await in_own_thread(replace)
+        await self.inside(namespace, replace)
 
     async def remove_namespace(self, name: str) -> None:
         """Let a namespace go. Idempotent."""

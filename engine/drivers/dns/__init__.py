@@ -1,0 +1,1 @@
+"""The DNS server inside containers of user-defined networks."""
