@@ -117,3 +117,13 @@ def test_hosts_that_crun_takes(tmp_path: Path, files: dict[str, str], fits: bool
     for name, content in files.items():
         (tmp_path / name).write_text(content)
     assert crun_takes_host(tmp_path) is fits
+
+
+def test_crun_with_systemd_gets_no_denials_of_single_devices(tmp_path: Path) -> None:
+    program = RuntimeProgram("crun", "/usr/bin/crun", Make.CRUN)
+    deny_all, allow = {"allow": False, "access": "rwm"}, {"allow": True, "type": "c", "major": 1, "minor": 3}
+    deny_one = {"allow": False, "type": "c", "major": 10, "minor": 229, "access": "rwm"}
+    spec = {"linux": {"resources": {"devices": [deny_all, allow, deny_one]}}}
+    prepared = OciRuntime(program, tmp_path, systemd_cgroup=True).prepared(spec)
+    assert prepared["linux"]["resources"]["devices"] == [deny_all, allow]
+    assert OciRuntime(program, tmp_path).prepared(spec) is spec
