@@ -1,14 +1,41 @@
 """Which firewall backend to use."""
 
+import logging
+import shutil
+from pathlib import Path
+
+from engine.drivers.firewall.iptables import IptablesFirewall
+from engine.drivers.firewall.libnftables import NftablesUnavailable
 from engine.drivers.firewall.nftables import NftablesFirewall
 from engine.drivers.firewall.rules import Firewall, NoFirewall
+
+log = logging.getLogger(__name__)
 
 
 def open_firewall(backend: str, name: str, *, enabled: bool = True) -> Firewall:
     """Return the backend `nftables` or `iptables`, or the one that the host's `iptables` uses for an empty text.
 
     `name` tells this daemon's rules from others', such as its bridge's name. Not `enabled` (`--iptables=false`): a
-    backend that does nothing. Raises OSError where the backend cannot be used.
+    backend that does nothing. Raises OSError where the backend cannot be used. Blocks; call in a thread.
     """
-    del backend
-    return NftablesFirewall(f"wharf-{name}") if enabled else NoFirewall()
+    if not enabled:
+        return NoFirewall()
+    ipv6 = Path("/proc/net/if_inet6").exists()
+    chosen = backend or _backend_of_host()
+    if chosen == "iptables":
+        return IptablesFirewall(name, ipv6=ipv6)
+    try:
+        return NftablesFirewall(f"wharf-{name}", ipv6=ipv6)
+    except NftablesUnavailable:
+        if backend:
+            raise
+        log.warning("libnftables is not installed: iptables is used instead")
+        return IptablesFirewall(name, ipv6=ipv6)
+
+
+def _backend_of_host() -> str:
+    """Return `iptables` where the host keeps its rules in the legacy tables, else `nftables`."""
+    program = shutil.which("iptables")
+    if program is None:
+        return "nftables"
+    return "nftables" if "nft" in Path(program).resolve().name else "iptables"

@@ -78,41 +78,46 @@ table {family} {table} {{
 """
 
 
-def bridge_script(table: str, bridge: BridgeRules, verb: str) -> str:
-    """Return the commands that add or delete (`verb`) the elements of a bridge."""
-    name = f'"{bridge.bridge}"'
-    lines: list[str] = []
-    for family in FAMILIES:
-        elements = {
-            "bridges": name,
-            "internal": name if bridge.internal else "",
-            "within": f"{name} . {name}" if bridge.icc else "",
-            "masqueraded": ", ".join(s for s in bridge.subnets if family_of(s) == family) if bridge.masquerade else "",
-        }
-        lines += [f"{verb} element {family} {table} {s} {{ {e} }}\n" for s, e in elements.items() if e]
-    return "".join(lines)
+class Script:
+    """What changes a daemon's tables, as text."""
 
+    def __init__(self, table: str, families: Sequence[str] = FAMILIES) -> None:
+        self._table = table
+        self._families = families
 
-def ports_script(table: str, ports: Iterable[PortRule], verb: str) -> str:
-    """Return the commands that add or delete (`verb`) the elements of published ports."""
-    elements: dict[tuple[str, str], list[str]] = {}
-    for port in ports:
-        family = "ip6" if port.ipv6 else "ip"
-        key = f"{port.protocol} . {port.host_port}"
-        if port.host_address:
-            key = f"{port.host_address} . {key}"
-        value = f" : {port.container_address} . {port.container_port}" if verb == "add" else ""
-        elements.setdefault((family, "ports" if port.host_address else "ports_any"), []).append(key + value)
-    lines = [f"{verb} element {f} {table} {m} {{ {', '.join(e)} }}" for (f, m), e in elements.items()]
-    return "\n".join(lines) + "\n" if lines else ""
+    def bridge(self, bridge: BridgeRules, verb: str) -> str:
+        """Return the commands that add or delete (`verb`) the elements of a bridge."""
+        name = f'"{bridge.bridge}"'
+        lines: list[str] = []
+        for family in self._families:
+            subnets = [s for s in bridge.subnets if family_of(s) == family]
+            elements = {
+                "bridges": name,
+                "internal": name if bridge.internal else "",
+                "within": f"{name} . {name}" if bridge.icc else "",
+                "masqueraded": ", ".join(subnets) if bridge.masquerade else "",
+            }
+            lines += [f"{verb} element {family} {self._table} {s} {{ {e} }}\n" for s, e in elements.items() if e]
+        return "".join(lines)
 
+    def ports(self, ports: Iterable[PortRule], verb: str) -> str:
+        """Return the commands that add or delete (`verb`) the elements of published ports."""
+        elements: dict[tuple[str, str], list[str]] = {}
+        for port in ports:
+            family = "ip6" if port.ipv6 else "ip"
+            key = f"{port.protocol} . {port.host_port}"
+            if port.host_address:
+                key = f"{port.host_address} . {key}"
+            value = f" : {port.container_address} . {port.container_port}" if verb == "add" else ""
+            elements.setdefault((family, "ports" if port.host_address else "ports_any"), []).append(key + value)
+        lines = [f"{verb} element {f} {self._table} {m} {{ {', '.join(e)} }}\n" for (f, m), e in elements.items()]
+        return "".join(lines)
 
-def whole_script(table: str, bridges: Sequence[BridgeRules], ports: Sequence[PortRule]) -> str:
-    """Return the commands that make these the daemon's rules and no others."""
-    tables = "".join(table_script(table, family) for family in FAMILIES)
-    return tables + "".join(bridge_script(table, b, "add") for b in bridges) + ports_script(table, ports, "add")
+    def whole(self, bridges: Sequence[BridgeRules], ports: Sequence[PortRule]) -> str:
+        """Return the commands that make these the daemon's rules and no others."""
+        tables = "".join(table_script(self._table, family) for family in self._families)
+        return tables + "".join(self.bridge(b, "add") for b in bridges) + self.ports(ports, "add")
 
-
-def clear_script(table: str) -> str:
-    """Return the commands that remove a daemon's tables, whether they are there or not."""
-    return "".join(f"add table {f} {table}\ndelete table {f} {table}\n" for f in FAMILIES)
+    def clear(self) -> str:
+        """Return the commands that remove the daemon's tables, whether they are there or not."""
+        return "".join(f"add table {f} {self._table}\ndelete table {f} {self._table}\n" for f in self._families)

@@ -1,10 +1,10 @@
 """The firewall backend `nftables`: a table of our own for each family, changed in transactions through libnftables."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from engine.drivers.firewall import nft_script
+from engine.drivers.firewall import foreign, nft_script
 from engine.drivers.firewall.libnftables import Nftables
 from engine.drivers.firewall.rules import BridgeRules, PortRule
 
@@ -14,9 +14,10 @@ class NftablesFirewall:
 
     name = "nftables"
 
-    def __init__(self, table: str) -> None:
-        """`table` names the daemon's tables. Raises NftablesUnavailable."""
-        self._table = table
+    def __init__(self, table: str, *, ipv6: bool = True) -> None:
+        """`table` names the daemon's tables; without `ipv6` there is one for IPv4 only. Raises NftablesUnavailable."""
+        self._script = nft_script.Script(table, nft_script.FAMILIES if ipv6 else nft_script.FAMILIES[:1])
+        self._mark = table
         self._nft = Nftables()
         self._bridges: dict[str, BridgeRules] = {}
         self._ports: set[PortRule] = set()
@@ -24,47 +25,54 @@ class NftablesFirewall:
 
     async def replace(self, bridges: Sequence[BridgeRules], ports: Sequence[PortRule]) -> None:
         """Make these the rules, and no others."""
-        await self._run(nft_script.whole_script(self._table, bridges, ports))
+        await self._run(self._script.whole(bridges, ports))
         self._bridges = {b.bridge: b for b in bridges}
         self._ports = set(ports)
+        await self._let_through()
 
     async def add_bridge(self, bridge: BridgeRules) -> None:
         """Let a bridge's traffic pass as it is to. One that has rules gets them anew."""
         present = self._bridges.get(bridge.bridge)
-        before = nft_script.bridge_script(self._table, present, "delete") if present else ""
-        await self._run(before + nft_script.bridge_script(self._table, bridge, "add"))
+        before = self._script.bridge(present, "delete") if present else ""
+        await self._run(before + self._script.bridge(bridge, "add"))
         self._bridges[bridge.bridge] = bridge
+        await self._let_through()
 
     async def remove_bridge(self, bridge: BridgeRules) -> None:
         """Remove a bridge's rules."""
         present = self._bridges.pop(bridge.bridge, None)
         if present is not None:
-            await self._run(nft_script.bridge_script(self._table, present, "delete"))
+            await self._run(self._script.bridge(present, "delete"))
+            await self._let_through()
 
     async def publish(self, ports: Sequence[PortRule]) -> None:
         """Add published ports."""
-        await self._run(nft_script.ports_script(self._table, ports, "add"))
+        await self._run(self._script.ports(ports, "add"))
         self._ports.update(ports)
 
     async def unpublish(self, ports: Sequence[PortRule]) -> None:
         """Remove published ports; those that are not there are no error."""
         present = [p for p in ports if p in self._ports]
         self._ports.difference_update(present)
-        await self._run(nft_script.ports_script(self._table, present, "delete"))
+        await self._run(self._script.ports(present, "delete"))
 
     async def clear(self) -> None:
         """Remove all of this daemon's rules."""
         self._bridges.clear()
         self._ports.clear()
-        await self._run(nft_script.clear_script(self._table))
+        await self._let_through()
+        await self._run(self._script.clear())
 
     async def _run(self, commands: str) -> None:
         if commands:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._run_now, commands)
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._nft.run, commands)
 
-    def _run_now(self, commands: str) -> None:
+    async def _let_through(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._let_through_now, tuple(self._bridges))
+
+    def _let_through_now(self, bridges: Iterable[str]) -> None:
         """Blocks; call in a thread."""
-        self._nft.run(commands)
+        foreign.let_through(self._nft, self._mark, bridges)
 
     def close(self) -> None:
         """Release the library; the rules stay."""

@@ -1,0 +1,47 @@
+"""Rules of others that would drop what ours let pass: nf_tables asks every table, and each may drop.
+
+Where iptables has rules or a policy for forwarded packets (another dockerd, ufw), our bridges' packets are let through
+there, behind DOCKER-USER; our own table still judges them. Rules of ours are known by their comment.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from engine.drivers.firewall.libnftables import Nftables, RulesRefused
+from engine.drivers.firewall.nft_script import FAMILIES
+
+_CHAIN = "filter FORWARD"
+
+
+def let_through(nft: Nftables, mark: str, bridges: Iterable[str]) -> None:
+    """Let packets of these bridges through, and of no others of ours. Raises RulesRefused. Blocks; call in a thread."""
+    names = sorted(bridges)
+    for family in FAMILIES:
+        try:
+            listed = nft.query(f"list chain {family} {_CHAIN}")
+        except RulesRefused:  # There is no such chain.
+            continue
+        commands = script(family, mark, names, msgspec.json.decode(listed)["nftables"])
+        if commands:
+            nft.run(commands)
+
+
+def script(family: str, mark: str, bridges: list[str], listed: list[dict[str, Any]]) -> str:
+    """Return the commands for a family, given what `list chain` says of iptables' chain. Pure."""
+    policy = next((i["chain"].get("policy") for i in listed if "chain" in i), "accept")
+    rules = [item["rule"] for item in listed if "rule" in item]
+    ours = [r["handle"] for r in rules if r.get("comment") == mark]
+    others = [r for r in rules if r.get("comment") != mark]
+    lines = [f"delete rule {family} {_CHAIN} handle {handle}" for handle in ours]
+    if policy == "drop" or any(not _jumps_to(r, "DOCKER-USER") for r in others):
+        behind = next((r["handle"] for r in others if _jumps_to(r, "DOCKER-USER")), None)
+        where = f"add rule {family} {_CHAIN} position {behind}" if behind else f"insert rule {family} {_CHAIN}"
+        for bridge in bridges:
+            lines += [f'{where} {side} "{bridge}" accept comment "{mark}"' for side in ("iifname", "oifname")]
+    return "\n".join(lines) + "\n" if lines else ""
+
+
+def _jumps_to(rule: dict[str, Any], chain: str) -> bool:
+    return any(e.get("jump", {}).get("target") == chain for e in rule.get("expr", []) if isinstance(e, dict))
