@@ -59,7 +59,7 @@ async def build_resources(config: Config, drivers: Drivers) -> Resources:
         image_events=Announcer(bus),
         downloader=Downloader(drivers.content, config.max_concurrent_downloads or 3, config.max_download_attempts),
         networks=networks,
-        volumes=Volumes(drivers.store, drivers.volumes, bus, getattr(drivers.confine, "tree_size", None)),
+        volumes=Volumes(drivers.store, drivers.volumes, bus, drivers.confine.tree_size),
     )
 
 

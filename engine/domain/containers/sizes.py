@@ -26,5 +26,5 @@ class Sizer:
 
     async def measure(self, container: Container) -> Sizes:
         """Walk the writable layer, in a confined process; image layers know their size."""
-        rw = await self._confine.tree_size(self._overlay.upper(container.id))
+        rw = await self._confine.disk_usage(self._overlay.upper(container.id))
         return Sizes(rw, rw + sum(self._layers.size(chain) for chain in container.layers))

@@ -8,7 +8,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from engine.drivers.confine import rooted
@@ -24,6 +24,30 @@ class Unpacked:
     diff_id: str
     archive_size: int
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """The digest (hex digits) of a copy's sources, and what they are: `file`, `dir`, `multi`, empty for nothing."""
+
+    digest: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class CopyOptions:
+    """What a build step copies: names or wildcards in a source tree, to a place in its own tree.
+
+    `mode` None keeps the sources' permissions; `extract` unpacks local archives.
+    """
+
+    sources: Sequence[str]
+    dest: str
+    uid: int = 0
+    gid: int = 0
+    mode: int | None = None
+    extract: bool = False
+    wildcards: bool = True
 
 
 class Confine:
@@ -65,6 +89,40 @@ class Confine:
             fds = [source if isinstance(source, int) else _opened(stack, source, os.O_RDONLY | os.O_CLOEXEC)]
             fds += [_opened(stack, parent, _DIRECTORY) for parent in parents]
             return Unpacked(**await self._workers.run(Request("unpack", target, fds=fds)))
+
+    async def copy_up(self, root: Path, path: str, target: Path) -> None:
+        """Copy what a container's tree has at `path` into a directory, where that is empty and the tree has anything.
+
+        Raises OSError, WorkerFailed.
+        """
+        with ExitStack() as stack:
+            into = _opened(stack, target, _DIRECTORY)
+            await self._workers.run(Request("copy_up", root, {"path": path}, [into]))
+
+    async def tree_size(self, tree: Path) -> int:
+        """Return the bytes of all that is below a directory and is none. Raises OSError, WorkerFailed."""
+        return int(await self._workers.run(Request("content_size", tree)))
+
+    async def disk_usage(self, tree: Path) -> int:
+        """Return the bytes that a tree takes on the disk. Raises OSError, WorkerFailed."""
+        return int(await self._workers.run(Request("disk_usage", tree)))
+
+    async def pack(self, tree: Path, output: int) -> int:
+        """Write a layer's tree as a tar archive to a descriptor; return the bytes it takes on the disk. Raises OSError."""
+        answer = await self._workers.run(Request("pack", tree, fds=[output]))
+        return int(answer["size"])
+
+    async def fingerprint(self, tree: Path, sources: Sequence[str]) -> Fingerprint:
+        """Return the digest of what a copy would copy. Raises ArchiveRefused where a source is missing, OSError."""
+        answer = await self._workers.run(Request("fingerprint", tree, {"sources": list(sources)}))
+        return Fingerprint(answer["digest"], answer["kind"])
+
+    async def build_copy(self, tree: Path, source: Path, options: CopyOptions) -> int:
+        """Copy from the tree `source` into `tree`; return how many sources there were. Raises ArchiveRefused, OSError."""
+        with ExitStack() as stack:
+            top = _opened(stack, source, _DIRECTORY)
+            answer = await self._workers.run(Request("build_copy", tree, asdict(options), [top]))
+            return int(answer)
 
 
 def _opened(stack: ExitStack, path: Path, flags: int) -> int:

@@ -97,7 +97,7 @@ class _Copier:
             source = found.open()
             try:
                 if content:
-                    _copy_data(source, target, found.status.st_size)
+                    copy_data(source, target, found.status.st_size)
                 _describe(target, source, found.status)
             finally:
                 os.close(source)
@@ -116,7 +116,7 @@ def _describe(target: int, source: int, status: os.stat_result) -> None:
     set_on(target, dict(copied(source)))
 
 
-def _copy_data(source: int, target: int, size: int) -> None:
+def copy_data(source: int, target: int, size: int) -> None:
     """Copy the data and leave the holes; the kernel copies, by reference where the filesystem can."""
     os.ftruncate(target, size)
     at = 0

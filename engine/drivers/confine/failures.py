@@ -16,3 +16,10 @@ class NotADirectory(Internal):
 
 class WorkerFailed(Internal):
     """A confined process ended without an answer, or met an error of its own."""
+
+
+class SourceMissing(ArchiveRefused):
+    """A file that a build step is to copy is not there."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(f"stat {source.lstrip('/') or '/'}: file does not exist")

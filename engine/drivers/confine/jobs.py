@@ -7,6 +7,11 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from engine.drivers.confine.build_copy import build_copy
+from engine.drivers.confine.copy_up import copy_up
+from engine.drivers.confine.fingerprint import fingerprint
+from engine.drivers.confine.layer_tar import pack
+from engine.drivers.confine.measure import content_size, disk_usage
 from engine.drivers.confine.unpack import unpack
 
 Arguments = dict[str, Any]
@@ -17,11 +22,41 @@ def _unpack(root: int, _arguments: Arguments, fds: Sequence[int]) -> Any:
     return unpack(fds[0], root, fds[1:])
 
 
+def _pack(root: int, _arguments: Arguments, fds: Sequence[int]) -> Any:
+    return pack(root, fds[0])
+
+
+def _fingerprint(root: int, arguments: Arguments, _fds: Sequence[int]) -> Any:
+    return fingerprint(root, arguments["sources"])
+
+
+def _build_copy(_root: int, arguments: Arguments, fds: Sequence[int]) -> Any:
+    return build_copy(arguments, fds)
+
+
+def _copy_up(_root: int, arguments: Arguments, fds: Sequence[int]) -> Any:
+    return copy_up(arguments["path"], fds[0])
+
+
+def _content_size(root: int, _arguments: Arguments, _fds: Sequence[int]) -> Any:
+    return content_size(root)
+
+
+def _disk_usage(root: int, _arguments: Arguments, _fds: Sequence[int]) -> Any:
+    return disk_usage(root)
+
+
 def _ping(root: int, _arguments: Arguments, _fds: Sequence[int]) -> Any:
     return len(os.listdir(root))
 
 
 JOBS: dict[str, Job] = {
+    "build_copy": _build_copy,
+    "content_size": _content_size,
+    "copy_up": _copy_up,
+    "disk_usage": _disk_usage,
+    "fingerprint": _fingerprint,
+    "pack": _pack,
     "ping": _ping,
     "unpack": _unpack,
 }

@@ -121,7 +121,8 @@ def _spawn() -> tuple[socket.socket, int]:
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs, open(os.devnull, "r+b", buffering=0) as null:  # noqa: PTH123
-        argv = [sys.executable, "-I", "-S", "-c", _BOOT, *(str(Path(entry).absolute()) for entry in (str(_HOME), *sys.path))]
+        found = (str(Path(entry).absolute()) for entry in (str(_HOME), *sys.path))
+        argv = [sys.executable, "-I", "-S", "-c", _BOOT, *found]
         files = {0: null.fileno(), 1: null.fileno(), 2: 2, _SOCKET_FD: theirs.fileno()}
         pid = proc.spawn(argv, files, new_session=True)
     if not ours.recv(16):
