@@ -78,7 +78,7 @@ def test_interrupt_in_a_terminal(terminal: Callable[..., Terminal]) -> None:
         (("busybox", "/nosuch"), 127, "no such file or directory"),
         (("busybox", "nosuch"), 127, "executable file not found in $PATH"),
         (("busybox", "/etc/passwd"), 126, "permission denied"),
-        (("busybox", "/etc"), 126, "permission denied"),
+        (("busybox", "/etc"), 126, "exec: \"/etc\": "),
         (("--network", "nosuchnet", "busybox", "true"), 125, "network nosuchnet not found"),
         (("-v", "relative/path:/x", "busybox", "true"), 125, "includes invalid characters for a local volume name"),
         (("--memory", "1m", "busybox", "true"), 125, "Minimum memory limit allowed is 6MB"),
