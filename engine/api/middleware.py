@@ -6,6 +6,8 @@ then. Owns no state but the requests that go on without their client.
 
 import asyncio
 import logging
+import re
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -46,6 +48,8 @@ class Dispatcher:
         return response
 
     async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
+        if "//" in request.path:
+            return _moved(request)
         version, path = split_version(request.path)
         request["api_version"] = require_spoken(version)
         if request.method == "OPTIONS":
@@ -81,6 +85,13 @@ class Dispatcher:
     async def close(self) -> None:
         """Wait for the requests that go on without their client."""
         await asyncio.gather(*self._unfinished, return_exceptions=True)
+
+
+def _moved(request: web.BaseRequest) -> web.StreamResponse:
+    """Send the client to the path that it means, as dockerd's router does."""
+    query = f"?{request.query_string}" if request.query_string else ""
+    clean = re.sub(r"/{2,}", "/", request.path)
+    return web.Response(status=301, headers={"Location": f"{quote(clean)}{query}"})
 
 
 async def _as_coroutine(handler: Handler, request: web.BaseRequest) -> web.StreamResponse:

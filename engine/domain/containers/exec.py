@@ -34,7 +34,7 @@ from engine.drivers.runtime.conmon import Conmon, ExecOptions, PendingExec
 
 log = logging.getLogger(__name__)
 _KEEP_ENDED = 300.0
-_CANNOT_RUN = 126
+_CANNOT_RUN, _NO_COMMAND = 126, 127
 
 
 class Execs:
@@ -51,13 +51,18 @@ class Execs:
         self._watches: dict[str, ExitWatch] = {}
         self._pending: dict[str, PendingExec] = {}
 
-    def create(self, reference: str, config: ExecConfig) -> Exec:
-        """Make an exec instance of a running container. Raises NoExecCommand, NotRunning, ContainerPaused."""
+    async def create(self, reference: str, config: ExecConfig) -> Exec:
+        """Make an exec instance of a running container.
+
+        Raises NoExecCommand, NotRunning, ContainerPaused, UnableToFindUser.
+        """
         container = self._runnable(reference)
         if not config.cmd:
             raise NoExecCommand
         if config.detach_keys:
             detach_keys.parse(config.detach_keys)
+        # A user that does not exist is found out here, while there is a status to tell it with.
+        await self._process.build(container, config)
         instance = Exec(id=ids.new_id(), container_id=container.id, config=config)
         self._execs[instance.id] = instance
         self._ended[instance.id] = asyncio.Event()
@@ -83,8 +88,8 @@ class Execs:
         return self._execs[fitting[0]]
 
     def of_container(self, container_id: str) -> list[str]:
-        """Return the ids of a container's running exec instances."""
-        return [e.id for e in self._execs.values() if e.container_id == container_id and e.running]
+        """Return the ids of a container's exec instances that have not ended."""
+        return [e.id for e in self._execs.values() if e.container_id == container_id and e.exit_code is None]
 
     def require_startable(self, exec_id: str) -> Exec:
         """Return an instance that can be started. Raises ExecNotFound, NotRunning, ContainerPaused."""
@@ -142,30 +147,31 @@ class Execs:
                 attached=attached,
             )
             return await self._conmon.prepare_exec(self._process.runtime(container), options)
-        except (OSError, WharfError):
-            self._failed(instance.id)
+        except (OSError, WharfError) as error:
+            self._failed(instance.id, error)
             raise
 
     async def _go(self, instance: Exec, pending: PendingExec) -> None:
         try:
             started = await pending.go()
-        except BaseException:
-            self._failed(instance.id)
+        except BaseException as error:
+            self._failed(instance.id, error)
             raise
         self._replace(instance.id, running=True, pid=started.pid, monitor_pid=started.monitor_pid)
         self._pending[instance.id] = pending
         self._watches[instance.id] = ExitWatch(started.monitor_pid, lambda: self._exited(instance.id))
         self._running[instance.id].set()
 
-    def _failed(self, exec_id: str) -> None:
-        self._replace(exec_id, running=False, exit_code=_CANNOT_RUN)
+    def _failed(self, exec_id: str, error: BaseException) -> None:
+        absent = any(text in str(error) for text in ("executable file not found", "no such file or directory"))
+        self._replace(exec_id, running=False, exit_code=_NO_COMMAND if absent else _CANNOT_RUN)
         self._running[exec_id].set()
         self._finish(exec_id)
 
     def _exited(self, exec_id: str) -> None:
         code = self._conmon.exec_exit_code(exec_id)
         self._conmon.forget_exec(exec_id)
-        instance = self._replace(exec_id, running=False, exit_code=_CANNOT_RUN if code is None else code, pid=0)
+        instance = self._replace(exec_id, running=False, exit_code=_CANNOT_RUN if code is None else code)
         self._tell(instance, "exec_die", exitCode=str(instance.exit_code))
         self._finish(exec_id)
 

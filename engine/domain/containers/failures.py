@@ -182,7 +182,7 @@ class ExecAlreadyRunning(Conflict):
     """An exec instance runs once."""
 
     def __init__(self, exec_id: str) -> None:
-        super().__init__(f"Error: Exec command {exec_id} is already running")
+        super().__init__(f"exec command {exec_id} is already running")
 
 
 class ExecNotRunning(Conflict):

@@ -117,7 +117,7 @@ class HealthMonitor:
         text = ""
         try:
             config = ExecConfig(cmd=command, attach_stdout=True, attach_stderr=True)
-            instance = self._execs.create(container.id, config)
+            instance = await self._execs.create(container.id, config)
             try:
                 async with asyncio.timeout(timeout):
                     await self._execs.run_attached(instance, output)

@@ -110,6 +110,7 @@ class Host:
             cgroup=self._cgroups.runtime_path(container.id, host_config.cgroup_parent),
             devices=await self._devices(container),
             init=await self._init(container),
+            hostname=self._hostname(host_config.network_mode),
             default_ulimits=self._settings.default_ulimits,
             seccomp_profile=self._settings.seccomp_profile,
         )
@@ -123,6 +124,12 @@ class Host:
     async def _devices(self, container: Container) -> Mapping[str, Sequence[HostDevice]]:
         wanted = wanted_devices(container.host_config)
         return await asyncio.to_thread(_look_up, wanted) if wanted else {}
+
+    def _hostname(self, network_mode: str) -> str:
+        """Who shares another container's network goes by its name; empty: the container's own."""
+        if not network_mode.startswith("container:"):
+            return ""
+        return self._table.get(network_mode.removeprefix("container:")).config.hostname
 
     async def _init(self, container: Container) -> str:
         wanted = container.host_config.init

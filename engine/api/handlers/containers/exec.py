@@ -32,7 +32,8 @@ class ExecHandlers:
     async def create(self, request: web.BaseRequest) -> web.StreamResponse:
         """POST /containers/{name}/exec."""
         config = await read_json(request, ExecConfig)
-        return reply.json({"Id": self._execs.create(request["name"], config).id}, status=201)
+        instance = await self._execs.create(request["name"], config)
+        return reply.json({"Id": instance.id}, status=201)
 
     async def start(self, request: web.BaseRequest) -> web.StreamResponse:
         """POST /exec/{name}/start."""

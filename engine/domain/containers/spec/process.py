@@ -23,7 +23,7 @@ def process(request: SpecRequest) -> dict[str, Any]:
     result: dict[str, Any] = {
         "user": _user(request.user),
         "args": [INIT_PATH, "--", *command] if request.init else command,
-        "env": environment(container, hostname(request)),
+        "env": with_home(environment(container, hostname(request)), request.user),
         "cwd": container.config.working_dir or "/",
         "oomScoreAdj": host_config.oom_score_adj,
     }
@@ -52,7 +52,7 @@ def exec_process(request: ExecRequest) -> dict[str, Any]:
     result: dict[str, Any] = {
         "user": _user(request.user),
         "args": list(config.cmd or ()),
-        "env": environ,
+        "env": with_home(environ, request.user),
         "cwd": config.working_dir or container.config.working_dir or "/",
         "oomScoreAdj": container.host_config.oom_score_adj,
     }
@@ -76,6 +76,13 @@ def environment(container: Container, name: str, *, tty: bool | None = None) -> 
     return merged(defaults, container.config.env or ())
 
 
+def with_home(variables: list[str], user: ResolvedUser) -> list[str]:
+    """Add HOME where it is missing. runc would do so itself, crun only for users in /etc/passwd."""
+    if any(entry.startswith("HOME=") for entry in variables):
+        return variables
+    return [*variables, f"HOME={user.home}"]
+
+
 def merged(defaults: Iterable[str], overrides: Iterable[str]) -> list[str]:
     """Replace defaults in place, append what is new; `NAME` without `=` removes a default."""
     result: list[str | None] = list(defaults)
@@ -90,7 +97,7 @@ def merged(defaults: Iterable[str], overrides: Iterable[str]) -> list[str]:
 
 
 def _user(user: ResolvedUser) -> dict[str, Any]:
-    return {"uid": user.uid, "gid": user.gid, "additionalGids": list(user.additional_gids)}
+    return {"uid": user.uid, "gid": user.gid, "additionalGids": list(dict.fromkeys(user.additional_gids))}
 
 
 def _terminal(tty: bool, size: tuple[int, int]) -> dict[str, Any]:

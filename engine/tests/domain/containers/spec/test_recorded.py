@@ -69,6 +69,8 @@ def normalised(config, *, with_seccomp: bool):
     config = json.loads(json.dumps(config))
     linux = config["linux"]
     config.pop("ociVersion")
+    # dockerd leaves HOME to runc, which sets it by the same rule; crun sets it only for users in /etc/passwd.
+    config["process"]["env"] = [e for e in config["process"]["env"] if not e.startswith("HOME=")]
     if not with_seccomp:
         linux.pop("seccomp", None)
     if not linux["resources"].get("blockIO"):

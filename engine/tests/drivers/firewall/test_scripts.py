@@ -1,0 +1,112 @@
+"""What the two backends are told."""
+
+from engine.drivers.firewall import foreign, iptables_script
+from engine.drivers.firewall.nft_script import Script
+from engine.drivers.firewall.rules import BridgeRules, PortRule
+
+BRIDGE = BridgeRules("br0", ("10.0.0.0/24", "fd00::/64"))
+INTERNAL = BridgeRules("br1", ("10.1.0.0/24",), masquerade=False, internal=True, icc=False)
+ANY = PortRule("br0", "tcp", "", 8080, "10.0.0.2", 80)
+LOOPBACK = PortRule("br0", "udp", "127.0.0.1", 53, "10.0.0.2", 53)
+IPV6 = PortRule("br0", "tcp", "", 8080, "fd00::2", 80)
+
+
+def test_nft_a_port_is_one_element() -> None:
+    script = Script("t")
+    assert script.ports([ANY], "add") == "add element ip t ports_any { tcp . 8080 : 10.0.0.2 . 80 }\n"
+    assert script.ports([LOOPBACK], "delete") == "delete element ip t ports { 127.0.0.1 . udp . 53 }\n"
+    assert script.ports([IPV6], "add") == "add element ip6 t ports_any { tcp . 8080 : fd00::2 . 80 }\n"
+    assert script.ports([], "add") == ""
+
+
+def test_nft_many_ports_are_one_command() -> None:
+    assert Script("t").ports([ANY, PortRule("br0", "tcp", "", 81, "10.0.0.2", 81)], "add").count("\n") == 1
+
+
+def test_nft_a_bridge_is_elements() -> None:
+    assert Script("t", ("ip",)).bridge(BRIDGE, "add").splitlines() == [
+        'add element ip t bridges { "br0" }',
+        'add element ip t within { "br0" . "br0" }',
+        "add element ip t masqueraded { 10.0.0.0/24 }",
+    ]
+    assert Script("t", ("ip",)).bridge(INTERNAL, "delete").splitlines() == [
+        'delete element ip t bridges { "br1" }',
+        'delete element ip t internal { "br1" }',
+    ]
+
+
+def test_nft_everything_is_replaced_in_one_transaction() -> None:
+    text = Script("t").whole([BRIDGE], [ANY])
+    assert text.index("delete table ip t") < text.index("table ip t {") < text.index("add element ip t ports_any")
+    assert "delete table ip6 t" in text
+
+
+SAVED = """*filter
+:INPUT ACCEPT [0:0]
+:FORWARD DROP [0:0]
+:DOCKER-USER - [0:0]
+:WHF-12345-FWD - [0:0]
+:WHF-12345-I-gone0 - [0:0]
+-A FORWARD -j DOCKER-USER
+-A FORWARD -j WHF-12345-FWD
+-A DOCKER-USER -s 192.0.2.0/24 -j DROP
+-A WHF-12345-INW -o gone0 -j WHF-12345-I-gone0
+COMMIT
+"""
+
+
+def test_iptables_what_an_earlier_daemon_left_is_cleared_and_the_users_rules_stay() -> None:
+    text = iptables_script.skeleton("WHF-12345", 4, SAVED).text()
+    lines = text.splitlines()
+    assert "-D FORWARD -j WHF-12345-FWD" in lines
+    assert "-X WHF-12345-I-gone0" in lines
+    assert "-X WHF-12345-FWD" not in lines
+    assert ":DOCKER-USER - [0:0]" not in lines
+    assert lines.index("-I FORWARD 1 -j WHF-12345-FWD") < lines.index("-I FORWARD 1 -j DOCKER-USER")
+
+
+def test_iptables_a_missing_user_chain_is_made() -> None:
+    assert ":DOCKER-USER - [0:0]" in iptables_script.skeleton("WHF-12345", 4, "").text()
+
+
+def test_iptables_removal_leaves_nothing_of_ours() -> None:
+    lines = iptables_script.removal("WHF-12345", SAVED).text().splitlines()
+    assert {"-X WHF-12345-FWD", "-X WHF-12345-I-gone0", "-D FORWARD -j WHF-12345-FWD"} <= set(lines)
+    assert not any("DOCKER-USER" in line for line in lines)
+
+
+def test_iptables_bridges_and_ports() -> None:
+    rules = iptables_script.RuleSet()
+    iptables_script.add_bridge(rules, "M", INTERNAL, 4)
+    iptables_script.ports(rules, "M", [ANY, LOOPBACK, IPV6], 4, "-A")
+    text = rules.text()
+    assert "-A M-OUT -i br1 -j DROP" in text
+    assert "--ctstate DNAT" not in text
+    assert "-A M-PUB -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.0.0.2:80" in text
+    assert "-A M-PUB -d 127.0.0.1 -p udp -m udp --dport 53 -j DNAT --to-destination 10.0.0.2:53" in text
+    assert "fd00" not in text
+
+
+def test_iptables_chain_names_are_short_enough() -> None:
+    assert len(f"{iptables_script.mark_of('wharf0')}-I-{'b' * 15}") <= 28
+
+
+def _listed(policy: str, *rules: dict[str, object]) -> list[dict[str, object]]:
+    return [{"metainfo": {}}, {"chain": {"policy": policy}}, *({"rule": r} for r in rules)]
+
+
+def test_other_peoples_drop_policy_is_passed_behind_the_users_chain() -> None:
+    jump = {"handle": 4, "expr": [{"jump": {"target": "DOCKER-USER"}}]}
+    text = foreign.script("ip", "wharf-x", ["br0"], _listed("drop", jump))
+    assert text.splitlines() == [
+        'add rule ip filter FORWARD position 4 iifname "br0" accept comment "wharf-x"',
+        'add rule ip filter FORWARD position 4 oifname "br0" accept comment "wharf-x"',
+    ]
+
+
+def test_rules_of_ours_are_made_anew_and_none_where_nothing_drops() -> None:
+    ours = {"handle": 9, "comment": "wharf-x", "expr": []}
+    assert (
+        foreign.script("ip", "wharf-x", ["br0"], _listed("accept", ours)) == "delete rule ip filter FORWARD handle 9\n"
+    )
+    assert foreign.script("ip", "wharf-x", ["br0"], _listed("accept")) == ""
