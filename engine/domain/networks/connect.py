@@ -3,6 +3,8 @@
 Ports stay with the endpoint that gives the default route: when that changes, their rules follow in one transaction.
 """
 
+import asyncio
+
 from engine.core.model.network import EndpointSettings, Network
 from engine.domain.networks import options
 from engine.domain.networks.attach import Attacher, Kernel, Live, target
@@ -41,15 +43,23 @@ class Connector:
             raise
         self._endpoints.add(planned.endpoint)
         self._attacher.announce("connect", planned.endpoint)
-        await self._settle(live, request)
-        await self._serve_names(live, network)
+        try:
+            await self._serve_names(live, network)
+            await self._settle(live, request)
+        except BaseException:
+            await asyncio.shield(self.disconnect(request.container_id, network))
+            raise
         return planned.endpoint.settings
 
     async def _serve_names(self, live: Live, network: Network) -> None:
         container_id = live.request.container_id
-        if has_names(network) and not self._kernel.dns.serves(container_id):
+        if not has_names(network) or self._kernel.dns.serves(container_id):
+            return
+        try:
             sockets = await self._kernel.netlink.inside(live.namespace, self._kernel.dns.open_inside)
-            await self._kernel.dns.serve(container_id, sockets, live.request.dns)
+        except OSError as error:
+            raise LinkFailed("failed to start the container's name server", error) from error
+        await self._kernel.dns.serve(container_id, sockets, live.request.dns)
 
     def _free_number(self, container_id: str, prefix: str) -> int:
         taken = {e.settings.interface for e in self._endpoints.of_container(container_id)}

@@ -79,9 +79,12 @@ class AddressSpace:
 
     def take_any(self, network_id: str, avoid: Iterable[IPNetwork]) -> IPNetwork:
         """Take a free IPv4 subnet of the default pools that touches none of `avoid`. Raises PoolsExhausted."""
-        busy = [*avoid, *self._all()]
-        for subnet in self._candidates():
-            if not any(_overlaps(subnet, other) for other in busy):
+        busy = _Ranges([*avoid, *self._all()])
+        for base, size in self._bases():
+            length = 1 << (32 - size)
+            start = busy.first_gap(int(base.network_address), int(base.broadcast_address), length)
+            if start is not None:
+                subnet = ipaddress.IPv4Network((start, size))
                 self._taken.setdefault(network_id, []).append(subnet)
                 return subnet
         raise PoolsExhausted
@@ -94,11 +97,29 @@ class AddressSpace:
         for subnets in self._taken.values():
             yield from subnets
 
-    def _candidates(self) -> Iterator[IPNetwork]:
+    def _bases(self) -> Iterator[tuple[ipaddress.IPv4Network, int]]:
         for pool in self._pools:
             base = ipaddress.ip_network(pool.base)
-            if base.version == 4:
-                yield from base.subnets(new_prefix=max(pool.size, base.prefixlen))
+            if isinstance(base, ipaddress.IPv4Network):
+                yield base, max(pool.size, base.prefixlen)
+
+
+class _Ranges:
+    """IPv4 addresses that are in use, as sorted ranges."""
+
+    def __init__(self, networks: Iterable[IPNetwork]) -> None:
+        ipv4 = (n for n in networks if n.version == 4)
+        self._ranges = sorted((int(n.network_address), int(n.broadcast_address)) for n in ipv4)
+
+    def first_gap(self, first: int, last: int, length: int) -> int | None:
+        """Return where a block of `length` addresses, aligned to its length, is free between two addresses."""
+        start = first
+        for low, high in self._ranges:
+            if low >= start + length:
+                break
+            if high >= start:
+                start = -(-(high + 1) // length) * length
+        return start if start + length - 1 <= last else None
 
 
 def _overlaps(one: IPNetwork, other: IPNetwork) -> bool:

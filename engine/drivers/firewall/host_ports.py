@@ -8,6 +8,7 @@ import contextlib
 import errno
 import ipaddress
 import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,33 +38,35 @@ class PortAllocated(OSError):
 
 
 class HostPorts:
-    """The ports that this daemon holds. Its methods take microseconds and never wait."""
+    """The ports that this daemon holds. Its methods take microseconds and may be called in any thread."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._held: dict[HostPort, socket.socket | None] = {}
         self._by_number: dict[tuple[str, int], list[str]] = {}
         self._cursors: dict[str, int] = {}
 
     def hold(self, wanted: HostPort) -> None:
         """Take a port. Raises PortAllocated, or OSError with EADDRINUSE, EADDRNOTAVAIL, EACCES."""
-        holders = self._by_number.get((wanted.protocol, wanted.port), [])
-        for holder in holders:
-            if _overlap(holder, wanted.address):
-                raise PortAllocated(holder, wanted.port)
-        self._held[wanted] = _bound_socket(wanted)
-        self._by_number.setdefault((wanted.protocol, wanted.port), []).append(wanted.address)
+        with self._lock:
+            for holder in self._by_number.get((wanted.protocol, wanted.port), ()):
+                if _overlap(holder, wanted.address):
+                    raise PortAllocated(holder, wanted.port)
+            self._held[wanted] = _bound_socket(wanted)
+            self._by_number.setdefault((wanted.protocol, wanted.port), []).append(wanted.address)
 
     def release(self, held: HostPort) -> None:
         """Give a port back. Idempotent."""
-        if held not in self._held:
-            return
-        bound = self._held.pop(held)
-        if bound is not None:
-            bound.close()
-        holders = self._by_number[held.protocol, held.port]
-        holders.remove(held.address)
-        if not holders:
-            del self._by_number[held.protocol, held.port]
+        with self._lock:
+            if held not in self._held:
+                return
+            bound = self._held.pop(held)
+            if bound is not None:
+                bound.close()
+            holders = self._by_number[held.protocol, held.port]
+            holders.remove(held.address)
+            if not holders:
+                del self._by_number[held.protocol, held.port]
 
     def duplicate(self, held: HostPort) -> socket.socket | None:
         """Return another handle of the socket that holds a port, for a relay to listen on."""
