@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from engine.core.model.container import ContainerConfig, HostConfig
+from engine.core.model.container import Container, ContainerConfig, HostConfig
 from engine.core.model.network import EndpointSettings
 
 
@@ -43,6 +43,16 @@ def endpoint_request(endpoint: EndpointSettings) -> EndpointSettings:
         gw_priority=endpoint.gw_priority,
         requested_mac=endpoint.mac_address,
     )
+
+
+def renamed(container: Container, name: str) -> dict[str, EndpointSettings]:
+    """Return a container's endpoints with its new name among their DNS names, in place of the old one."""
+    return {
+        network: msgspec.structs.replace(
+            e, dns_names=[name if n == container.name else n for n in e.dns_names] if e.dns_names else e.dns_names
+        )
+        for network, e in container.networks.items()
+    }
 
 
 def cleared(endpoints: Mapping[str, EndpointSettings]) -> dict[str, EndpointSettings]:

@@ -16,6 +16,7 @@ from engine.domain.containers.failures import (
     RenameInvalid,
     SameName,
 )
+from engine.domain.containers.network_settings import renamed
 from engine.domain.containers.selection import prunable
 from engine.domain.containers.sizes import Sizer
 from engine.domain.containers.stop import Stopper
@@ -94,10 +95,10 @@ class Remover:
             if owner is not None:
                 raise RenameFailed(_taken(wanted, owner))
             self._table.reserve_name(wanted, container.id)
-            renamed = await self._table.change(container.id, name=wanted)
+            present = await self._table.change(container.id, name=wanted, networks=renamed(container, wanted))
             self._table.free_name(old, container.id)
-        self._announcer.container(renamed, "rename", oldName=f"/{old}")
-        return renamed
+        self._announcer.container(present, "rename", oldName=f"/{old}")
+        return present
 
 
 def _taken(name: str, owner: str) -> str:

@@ -3,7 +3,9 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import msgspec
 
 from engine.core.model.network import EndpointSettings
 
@@ -37,6 +39,14 @@ class Endpoints:
             self._names[key].append(endpoint)
         self._by_network[endpoint.network_id][endpoint.container_id] = endpoint
         self._by_container[endpoint.container_id][endpoint.network_id] = endpoint
+
+    def rename(self, container_id: str, name: str) -> None:
+        """Let a container's endpoints, and the names on their networks, follow its new name."""
+        for endpoint in self.of_container(container_id):
+            names = endpoint.settings.dns_names
+            renamed = [name if n == endpoint.container else n for n in names] if names else names
+            settings = msgspec.structs.replace(endpoint.settings, dns_names=renamed)
+            self.add(replace(endpoint, container=name, settings=settings))
 
     def remove(self, endpoint: Endpoint) -> None:
         """Forget an endpoint. Idempotent."""

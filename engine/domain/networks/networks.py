@@ -56,6 +56,7 @@ class Networks:
         self._tag = link_tag(drivers.netlink.path(""))
         self._bus = bus
         self._changes = asyncio.Lock()
+        self._renames: asyncio.Task[None] | None = None
         self._space = AddressSpace(settings.default_address_pools)
         self._table = NetworkTable(store)
         self._bridges = BridgeNetworks(drivers.netlink, drivers.firewall, self._space)
@@ -120,9 +121,16 @@ class Networks:
         self._space.release("bridge")
         return predefined.subnet_of_pool(subnet, settings)
 
+    async def _follow_renames(self) -> None:
+        """Containers are renamed above us; names are looked up here."""
+        with self._bus.subscribe(filters={"type": ["container"], "event": ["rename"]}) as renames:
+            async for event in renames:
+                self._endpoints.rename(event.actor, event.attributes["name"])
+
     async def restore(self, running: dict[str, Container]) -> None:
         """Adopt what running containers have, set all rules, remove what nobody has. Raises OSError."""
         await self._restorer.restore(running, self._tag)
+        self._renames = asyncio.get_running_loop().create_task(self._follow_renames(), name="network-renames")
 
     async def attach(self, request: SandboxRequest) -> Attached:
         """Make a container's network. Raises WharfError with dockerd's text; nothing remains then."""
@@ -202,6 +210,9 @@ class Networks:
 
     async def close(self) -> None:
         """Finish what is being taken apart; containers keep their networks."""
+        if self._renames is not None:
+            self._renames.cancel()
+            await asyncio.gather(self._renames, return_exceptions=True)
         await self._attacher.settled()
         self._dns.close()
         self._drivers.firewall.close()

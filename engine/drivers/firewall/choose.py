@@ -8,6 +8,7 @@ from engine.drivers.firewall.iptables import IptablesFirewall
 from engine.drivers.firewall.libnftables import NftablesUnavailable
 from engine.drivers.firewall.nftables import NftablesFirewall
 from engine.drivers.firewall.rules import Firewall, NoFirewall
+from engine.drivers.firewall.successor import Successor
 
 log = logging.getLogger(__name__)
 
@@ -22,15 +23,30 @@ def open_firewall(backend: str, name: str, *, enabled: bool = True) -> Firewall:
         return NoFirewall()
     ipv6 = Path("/proc/net/if_inet6").exists()
     chosen = backend or _backend_of_host()
-    if chosen == "iptables":
-        return IptablesFirewall(name, ipv6=ipv6)
+    nftables, iptables = _nftables(name, ipv6=ipv6), _iptables(name, ipv6=ipv6)
+    if nftables is None and chosen == "nftables":
+        if backend or iptables is None:
+            raise NftablesUnavailable
+        log.warning("libnftables is not installed: iptables is used instead")
+        chosen = "iptables"
+    first, other = (iptables, nftables) if chosen == "iptables" else (nftables, iptables)
+    if first is None:
+        raise FileNotFoundError(f"{chosen} is not installed")
+    return Successor(first, other) if other else first
+
+
+def _nftables(name: str, *, ipv6: bool) -> NftablesFirewall | None:
     try:
         return NftablesFirewall(f"wharf-{name}", ipv6=ipv6)
     except NftablesUnavailable:
-        if backend:
-            raise
-        log.warning("libnftables is not installed: iptables is used instead")
+        return None
+
+
+def _iptables(name: str, *, ipv6: bool) -> IptablesFirewall | None:
+    try:
         return IptablesFirewall(name, ipv6=ipv6)
+    except FileNotFoundError:
+        return None
 
 
 def _backend_of_host() -> str:

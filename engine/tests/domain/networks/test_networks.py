@@ -1,9 +1,12 @@
 """Networks from one end to the other, on a kernel that is not there."""
 
+import asyncio
+
 import pytest
 
 from engine.core.errors import WharfError
 from engine.core.model.container import Container, ContainerConfig, HostConfig, State, Status
+from engine.core.model.event import EventType
 from engine.core.model.network import IPAM, EndpointIPAMConfig, EndpointSettings, IPAMPool, PortBinding
 from engine.domain.networks.create import NetworkRequest
 from engine.domain.networks.failures import (
@@ -194,6 +197,17 @@ async def test_a_connection_that_fails_gives_its_address_back(world):
         await world.networks.connect(asked, beta, EndpointSettings())
     world.netlink.failure = None
     assert (await world.networks.connect(asked, beta, EndpointSettings())).ip_address == "10.10.0.2"
+
+
+async def test_a_renamed_container_is_found_under_its_new_name(world):
+    network = await world.networks.create(NetworkRequest("front"))
+    await world.networks.attach(request("web", "front"))
+    await asyncio.sleep(0)
+    world.bus.publish(EventType.CONTAINER, "rename", "w" * 64, {"name": "site", "oldName": "/web"})
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    (endpoint,) = world.networks.endpoints(network.id).values()
+    assert (endpoint.container, endpoint.settings.dns_names) == ("site", ["site", "w" * 12])
 
 
 async def test_a_prune_removes_what_nobody_uses(world):
