@@ -28,6 +28,7 @@ from engine.domain.containers.runner import Machinery, Runner
 from engine.domain.containers.sandbox import ResolverDefaults, SandboxPreparer
 from engine.domain.containers.sizes import Sizer
 from engine.domain.containers.spec.security import masked_paths
+from engine.domain.containers.stats import StatsReader
 from engine.domain.containers.stop import Stopper
 from engine.domain.containers.streams import Streams
 from engine.domain.containers.supervisor import Supervisor
@@ -59,6 +60,7 @@ class Containers:
     restorer: Restorer
     paths: ContainerPaths
     health: HealthMonitor
+    stats: StatsReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ def build_containers(config: Config, drivers: Drivers, resources: Resources, abi
         restorer=Restorer(table, holdings, runner, supervisor, eraser, drivers.conmon),
         paths=paths,
         health=HealthMonitor(table, execs, resources.bus, ground.announcer),
+        stats=StatsReader(table, drivers.cgroups),
     )
 
 

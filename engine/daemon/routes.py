@@ -7,6 +7,7 @@ from engine.api.handlers.containers.create import CreateHandlers
 from engine.api.handlers.containers.exec import ExecHandlers
 from engine.api.handlers.containers.inspect import InspectHandlers
 from engine.api.handlers.containers.lifecycle import LifecycleHandlers, WaitHandlers
+from engine.api.handlers.containers.stats import StatsHandlers
 from engine.api.handlers.distribution import DistributionHandlers
 from engine.api.handlers.images.archives import ImageArchiveHandlers
 from engine.api.handlers.images.change import ImageChangeHandlers
@@ -59,6 +60,7 @@ def _container_handlers(resources: Resources, containers: Containers) -> list[Ha
         StreamHandlers(parts.table, parts.streams, parts.logs),
         ExecHandlers(parts.execs),
         InspectHandlers(parts.table, parts.execs, resources.images, parts.sizer, parts.top),
+        StatsHandlers(parts.stats),
     ]
 
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.drivers.cgroups import freezer, paths
+from engine.core.model.resources import HostCpu, ResourceUsage
+from engine.drivers.cgroups import freezer, paths, statistics
 from engine.drivers.cgroups.paths import Driver
 
 _ROOT = Path("/sys/fs/cgroup")
@@ -59,6 +60,20 @@ class Cgroups:
         if controller not in own:
             return None
         return self._root / controller / paths.own_part(own[controller], container_id)
+
+    def usage(self, container_id: str, pid: int) -> ResourceUsage | None:
+        """Return what a container with first process `pid` uses; None where it is gone. Blocks; call in a thread."""
+        try:
+            own = paths.parse_proc_cgroup(Path(f"/proc/{pid}/cgroup").read_text())
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        if self.v2:
+            return statistics.read_v2(self._root / paths.own_part(own.get("", ""), container_id))
+        return statistics.read_v1(lambda name: self._root / name / paths.own_part(own.get(name, ""), container_id))
+
+    def host_cpu(self) -> HostCpu:
+        """Return the CPU time of the whole host. Blocks; call in a thread."""
+        return statistics.host_cpu()
 
     def _ended(self, container_id: str, parent: str, controller: str) -> Path:
         relative = paths.relative_path(self.driver, parent or self.parent, container_id)
