@@ -116,6 +116,7 @@ class Daemon:
             self.api.request("DELETE", f"/containers/{container['Id']}?force=1&v=1")
         for volume in self.api.get("/volumes").get("Volumes") or []:
             self.api.request("DELETE", f"/volumes/{volume['Name']}?force=1")
+        self.api.request("POST", "/networks/prune")
 
     def close(self) -> None:
         """End the daemon and whatever it left running, and remove its state."""

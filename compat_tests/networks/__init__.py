@@ -1,0 +1,1 @@
+"""Networks: made, joined, left; packets and names."""
