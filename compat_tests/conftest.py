@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -32,6 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a run that is ended ends its daemons
     config.addinivalue_line("markers", "difference(name): a deliberate difference from dockerd, listed in DIFFERENCES.md")
     config.addinivalue_line("markers", "wharfd_only(reason): not a question that dockerd can answer")
 

@@ -45,13 +45,15 @@ def footprint(daemon: Daemon) -> Footprint:
     )
 
 
-def check(daemon: Daemon, before: Footprint, timeout: float = 10) -> None:
-    """AssertionError unless, within the time, nothing is left that was not there before."""
+def check(daemon: Daemon, before: Footprint, timeout: float = 10, but: str = "$^") -> None:
+    """AssertionError unless, within the time, nothing is left that was not there before and does not match `but`."""
     left: dict[str, list[str]] = {}
 
     def clean() -> bool:
         left.clear()
-        left.update(footprint(daemon).beyond(before))
+        for part, items in footprint(daemon).beyond(before).items():
+            if remaining := [item for item in items if not re.search(but, item)]:
+                left[part] = remaining
         return not left
 
     try:
