@@ -27,14 +27,20 @@ _HERE = Path(__file__).parent
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("compat")
     group.addoption("--engine", choices=["wharfd", "dockerd"], default="wharfd", help="the engine under test")
-    group.addoption("--network", choices=["host", "private"], help="the engine's network; default: host for wharfd, private for dockerd")
+    group.addoption(
+        "--network",
+        choices=["host", "private"],
+        help="the engine's network; default: host for wharfd, private for dockerd",
+    )
     group.addoption("--daemon-arg", action="append", default=[], help="one more argument for the engine (repeatable)")
     group.addoption("--full", action="store_true", help="the long forms of the load and kill tests")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a run that is ended ends its daemons
-    config.addinivalue_line("markers", "difference(name): a deliberate difference from dockerd, listed in DIFFERENCES.md")
+    config.addinivalue_line(
+        "markers", "difference(name): a deliberate difference from dockerd, listed in DIFFERENCES.md"
+    )
     config.addinivalue_line("markers", "wharfd_only(reason): not a question that dockerd can answer")
 
 
@@ -133,7 +139,9 @@ class IdRecorder:
     """Writes down the id of every container that the engine creates: a leak is what bears one of them."""
 
     def __init__(self, daemon: Daemon) -> None:
-        self._stream = daemon.api.stream("GET", '/events?filters={"type":["container"],"event":["create"]}', timeout=None)  # type: ignore[arg-type]
+        self._stream = daemon.api.stream(
+            "GET", '/events?filters={"type":["container"],"event":["create"]}', timeout=None
+        )  # type: ignore[arg-type]
         self._path = daemon.state / "ids"
         self._thread = threading.Thread(target=self._record, daemon=True)
         self._thread.start()

@@ -41,7 +41,12 @@ class DockerCli:
     def run(self, *arguments: str, stdin: bytes | None = None, timeout: float = 60) -> Result:
         """Run to the end; the exit code is the caller's to judge. Without `stdin`, standard input is empty."""
         finished = subprocess.run(
-            self.argv(*arguments), input=stdin or b"", capture_output=True, env=self.environment, timeout=timeout, check=False
+            self.argv(*arguments),
+            input=stdin or b"",
+            capture_output=True,
+            env=self.environment,
+            timeout=timeout,
+            check=False,
         )
         text = (finished.stdout.decode(errors="replace"), finished.stderr.decode(errors="replace"))
         return Result(finished.returncode, *text)

@@ -129,6 +129,8 @@ class Daemon:
                     self.kill()
         self._end_strays()
         self._unmount()
+        if not self.namespaces.private:
+            self._clear_network()
         shutil.rmtree(self.state, ignore_errors=True)
 
     def strays(self) -> list[int]:
@@ -153,6 +155,21 @@ class Daemon:
                 except ProcessLookupError:
                     continue
             time.sleep(0.05)
+
+    def _clear_network(self) -> None:
+        """Remove the bridge and the rules that an engine keeps for its next start, as dockerd does."""
+        bridge = self.options.bridge
+        subprocess.run(["ip", "link", "delete", bridge], check=False, capture_output=True)
+        for family in ("ip", "ip6"):
+            subprocess.run(["nft", "delete", "table", family, f"wharf-{bridge}"], check=False, capture_output=True)
+        for program in ("iptables", "ip6tables"):
+            saved = subprocess.run([f"{program}-save"], check=False, capture_output=True, text=True).stdout
+            table = ""
+            for line in saved.splitlines():
+                table = line[1:] if line.startswith("*") else table
+                if line.startswith("-A ") and bridge in line:
+                    rule = ["-D", *shlex.split(line)[1:]]
+                    subprocess.run([program, "-w", "-t", table, *rule], check=False, capture_output=True)
 
     def _unmount(self) -> None:
         for line in reversed(Path(f"/proc/{self.namespaces.pid}/mountinfo").read_text().splitlines()):

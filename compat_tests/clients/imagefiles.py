@@ -179,7 +179,12 @@ def archive(image: AnyImage, *names: str) -> bytes:
     blobs = {**image.blobs, **{key: data for key, (_, data) in image.manifests.items()}}
     descriptors = [
         {"mediaType": top_type, "digest": top_digest, "size": len(top)}
-        | {"annotations": {"io.containerd.image.name": name, "org.opencontainers.image.ref.name": name.rpartition(":")[2]}}
+        | {
+            "annotations": {
+                "io.containerd.image.name": name,
+                "org.opencontainers.image.ref.name": name.rpartition(":")[2],
+            }
+        }
         for name in names
     ]
     index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": descriptors}
@@ -208,7 +213,9 @@ def busybox_entries() -> tuple[Entry, ...]:
     entries = [directory(name) for name in names]
     entries += [directory("tmp", 0o1777), directory("root", 0o700), directory("home/alice", 0o755, 1000, 1000)]
     entries.append(file("bin/busybox", binary.read_bytes(), 0o755))
-    entries += [hardlink(f"bin/{name}", "bin/busybox") for name in applets if name not in ("busybox", "linuxrc", "init")]
+    entries += [
+        hardlink(f"bin/{name}", "bin/busybox") for name in applets if name not in ("busybox", "linuxrc", "init")
+    ]
     entries += [
         file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\nalice:x:1000:1000:Alice:/home/alice:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n"),
         file("etc/group", b"root:x:0:\nwheel:x:10:alice\nalice:x:1000:\nnogroup:x:65534:\n"),
@@ -224,7 +231,9 @@ def busybox_entries() -> tuple[Entry, ...]:
 @cache
 def busybox() -> Image:
     layer = Layer(tar(list(busybox_entries())))
-    return Image((layer,), {"Cmd": ["sh"], "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]})
+    return Image(
+        (layer,), {"Cmd": ["sh"], "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]}
+    )
 
 
 def derived(*extra: Layer, **config: Any) -> Image:

@@ -51,7 +51,15 @@ def command(state: Path, arguments: list[str]) -> tuple[list[str], dict[str, str
     binary, path = _binaries(state)
     config = state / "oracle.json"
     config.write_text(json.dumps({"features": {"containerd-snapshotter": True}}))
-    argv = [binary, "--config-file", str(config), "--data-root", str(state / "data"), "--exec-root", str(state / "exec")]
+    argv = [
+        binary,
+        "--config-file",
+        str(config),
+        "--data-root",
+        str(state / "data"),
+        "--exec-root",
+        str(state / "exec"),
+    ]
     argv += ["-H", f"unix://{state}/docker.sock", "-p", f"{state}/dockerd.pid", *arguments]
     return argv, {**os.environ, "PATH": path}
 
@@ -96,7 +104,11 @@ def fetch(cache: Path) -> None:
 
 def _mirror() -> str:
     apt = Path("/etc/apt")
-    names = [apt / "sources.list", *(apt / "sources.list.d").glob("*.sources"), *(apt / "sources.list.d").glob("*.list")]
+    names = [
+        apt / "sources.list",
+        *(apt / "sources.list.d").glob("*.sources"),
+        *(apt / "sources.list.d").glob("*.list"),
+    ]
     text = "\n".join(name.read_text() for name in names if name.exists())
     found = re.search(r"^(?:URIs:\s*|deb\s.*?)(https?:\S*/debian)/?(?:\s|$)", text, re.MULTILINE)
     if found is None:

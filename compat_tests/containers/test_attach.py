@@ -79,7 +79,9 @@ def test_attach_before_start_misses_nothing(api: RawHttp, create: Callable[..., 
         assert demultiplex(attached.read_all()) == (b"first\n", b"second\n")
 
 
-@pytest.mark.parametrize(("version", "tty", "kind"), [("1.41", False, "raw"), ("1.42", False, "multiplexed"), ("1.51", True, "raw")])
+@pytest.mark.parametrize(
+    ("version", "tty", "kind"), [("1.41", False, "raw"), ("1.42", False, "multiplexed"), ("1.51", True, "raw")]
+)
 def test_content_type_by_version(api: RawHttp, create: Callable[..., str], version: str, tty: bool, kind: str) -> None:
     container = create("true", Tty=tty)
     with api.hijack(f"/v{version}/containers/{container}/attach?stream=1&stdout=1") as attached:

@@ -55,7 +55,10 @@ def test_refused(api: RawHttp, body: bytes, status: int, message: str) -> None:
 
 def test_content_type_must_be_json(api: RawHttp) -> None:
     answer = api.request("POST", "/containers/create", b'{"Image":"busybox"}', {"Content-Type": "text/plain"})
-    assert (answer.status, answer.message) == (400, "unsupported Content-Type header (text/plain): must be 'application/json'")
+    assert (answer.status, answer.message) == (
+        400,
+        "unsupported Content-Type header (text/plain): must be 'application/json'",
+    )
 
 
 def test_wrong_type_of_a_field(api: RawHttp) -> None:
@@ -103,7 +106,10 @@ def test_bad_name(api: RawHttp, name: str) -> None:
 def test_wrong_platform(api: RawHttp) -> None:
     answer = api.post("/containers/create?platform=linux/arm64", {"Image": "busybox"})
     assert answer.status == 404
-    assert "does not match the specified platform" in answer.message or "does not provide the specified platform" in answer.message
+    assert (
+        "does not match the specified platform" in answer.message
+        or "does not provide the specified platform" in answer.message
+    )
 
 
 def test_defaults_that_inspect_shows(api: RawHttp) -> None:

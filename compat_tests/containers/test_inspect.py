@@ -62,7 +62,13 @@ def test_network_settings_and_mounts(cli: DockerCli, engine: Daemon) -> None:
     assert settings["Ports"] == {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "34580"}]}
     assert os.path.basename(settings["SandboxKey"])
     mount = found["Mounts"][0]
-    assert (mount["Type"], mount["Name"], mount["Destination"], mount["Driver"], mount["RW"]) == ("volume", "vol", "/data", "local", False)
+    assert (mount["Type"], mount["Name"], mount["Destination"], mount["Driver"], mount["RW"]) == (
+        "volume",
+        "vol",
+        "/data",
+        "local",
+        False,
+    )
     assert mount["Source"].endswith("/vol/_data")
 
 

@@ -41,7 +41,10 @@ def test_start_wants_no_body(api: RawHttp, create: Callable[..., str]) -> None:
     container = create("sleep", "60")
     answer = api.post(f"/containers/{container}/start", {"Memory": 1})
     assert answer.status == 400
-    assert answer.message == "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24"
+    assert (
+        answer.message
+        == "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24"
+    )
     assert api.post(f"/containers/{container}/start", {}).status == 204
 
 
@@ -83,7 +86,16 @@ def test_kill(cli: DockerCli, api: RawHttp) -> None:
 
 
 def test_kill_with_a_signal(cli: DockerCli, api: RawHttp) -> None:
-    cli.ok("run", "-d", "--name", "usr", "busybox", "sh", "-c", "trap 'exit 8' USR1; echo ready; while :; do sleep 0.05; done")
+    cli.ok(
+        "run",
+        "-d",
+        "--name",
+        "usr",
+        "busybox",
+        "sh",
+        "-c",
+        "trap 'exit 8' USR1; echo ready; while :; do sleep 0.05; done",
+    )
     eventually(lambda: cli.ok("logs", "usr") == "ready")
     cli.ok("kill", "-s", "USR1", "usr")
     assert eventually(lambda: state(api, "usr")["ExitCode"] == 8)
@@ -121,7 +133,10 @@ def test_pause(cli: DockerCli, api: RawHttp) -> None:
     shown = state(api, "web")
     assert (shown["Status"], shown["Paused"], shown["Running"]) == ("paused", True, True)
     answer = api.post("/containers/web/pause")
-    assert (answer.status, answer.message) == (409, f"Container {api.get('/containers/web/json')['Id']} is already paused")
+    assert (answer.status, answer.message) == (
+        409,
+        f"Container {api.get('/containers/web/json')['Id']} is already paused",
+    )
     assert "is paused, unpause the container before exec" in cli.fails("exec", "web", "true")
     assert cli.ok("unpause", "web") == "web"
     assert state(api, "web")["Status"] == "running"
@@ -146,7 +161,9 @@ def test_rename(cli: DockerCli, api: RawHttp, start: Callable[..., str]) -> None
     assert api.request("GET", "/containers/old/json").status == 404
     answer = api.post("/containers/new/rename?name=other")
     assert answer.status == 409
-    assert answer.message.startswith('Error when allocating new name: Conflict. The container name "/other" is already in use')
+    assert answer.message.startswith(
+        'Error when allocating new name: Conflict. The container name "/other" is already in use'
+    )
     assert api.post("/containers/new/rename").status == 400
     same = api.post("/containers/new/rename?name=new")
     assert (same.status, same.message) == (400, "Renaming a container with the same name as its current name")
@@ -174,7 +191,9 @@ def test_not_running_answers(api: RawHttp, create: Callable[..., str]) -> None:
     assert api.post(f"/containers/{container}/stop").status == 304
 
 
-@pytest.mark.parametrize("path", ["start", "stop", "kill", "restart", "pause", "unpause", "wait", "rename?name=x1", "resize?h=1&w=1"])
+@pytest.mark.parametrize(
+    "path", ["start", "stop", "kill", "restart", "pause", "unpause", "wait", "rename?name=x1", "resize?h=1&w=1"]
+)
 def test_no_such_container(api: RawHttp, path: str) -> None:
     answer = api.post(f"/containers/nosuch/{path}")
     assert answer.status == 404
@@ -232,7 +251,10 @@ def test_rm(cli: DockerCli, api: RawHttp, start: Callable[..., str]) -> None:
     start("sleep", "60", name="web")
     refused = api.request("DELETE", "/containers/web")
     assert refused.status == 409
-    assert refused.message == 'cannot remove container "web": container is running: stop the container before removing or force remove'
+    assert (
+        refused.message
+        == 'cannot remove container "web": container is running: stop the container before removing or force remove'
+    )
     assert cli.ok("rm", "-f", "web") == "web"
     assert cli.ok("ps", "-aq") == ""
     assert api.request("DELETE", "/containers/web").status == 404
@@ -294,7 +316,10 @@ def test_pid_one_children_die_with_it(cli: DockerCli, api: RawHttp) -> None:
 
 
 def test_many_at_once(cli: DockerCli, api: RawHttp) -> None:
-    threads = [threading.Thread(target=cli.ok, args=("run", "-d", "--name", f"many{n}", "busybox", "sleep", "60")) for n in range(10)]
+    threads = [
+        threading.Thread(target=cli.ok, args=("run", "-d", "--name", f"many{n}", "busybox", "sleep", "60"))
+        for n in range(10)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -55,7 +55,16 @@ def test_follow_ends_with_the_container(cli: DockerCli) -> None:
 
 
 def test_follow_shows_lines_as_they_come(cli: DockerCli) -> None:
-    cli.ok("run", "-d", "--name", "live", "busybox", "sh", "-c", "echo first; while [ ! -e /go ]; do sleep 0.05; done; echo second; sleep 60")
+    cli.ok(
+        "run",
+        "-d",
+        "--name",
+        "live",
+        "busybox",
+        "sh",
+        "-c",
+        "echo first; while [ ! -e /go ]; do sleep 0.05; done; echo second; sleep 60",
+    )
     with cli.spawn("logs", "-f", "live") as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"first\n"
@@ -104,7 +113,15 @@ def test_no_such_container(cli: DockerCli) -> None:
 
 
 def test_long_lines_and_binary_output(cli: DockerCli, api: RawHttp) -> None:
-    cli.ok("run", "--name", "long", "busybox", "sh", "-c", "head -c 100000 /dev/zero | tr '\\0' x; echo; printf 'a\\377b\\n'; printf 'no newline'")
+    cli.ok(
+        "run",
+        "--name",
+        "long",
+        "busybox",
+        "sh",
+        "-c",
+        "head -c 100000 /dev/zero | tr '\\0' x; echo; printf 'a\\377b\\n'; printf 'no newline'",
+    )
     out, _ = demultiplex(api.request("GET", "/containers/long/logs?stdout=1").body)
     lines = out.split(b"\n")
     assert lines[0] == b"x" * 100_000
@@ -117,7 +134,9 @@ def test_none_driver(cli: DockerCli) -> None:
     assert "configured logging driver does not support reading" in cli.fails("logs", "silent")
 
 
-def test_follow_of_a_created_container_waits_for_its_start(cli: DockerCli, api: RawHttp, create: Callable[..., str]) -> None:
+def test_follow_of_a_created_container_waits_for_its_start(
+    cli: DockerCli, api: RawHttp, create: Callable[..., str]
+) -> None:
     container = create("echo", "late")
     with api.stream("GET", f"/containers/{container}/logs?stdout=1&follow=1") as stream:
         assert api.post(f"/containers/{container}/start").status == 204
@@ -134,7 +153,20 @@ def test_a_second_start_appends(cli: DockerCli) -> None:
 
 def test_rotation_keeps_following(cli: DockerCli) -> None:
     script = "i=0; while [ $i -lt 3000 ]; do echo line-$i-0123456789012345678901234567890123456789; i=$((i+1)); done; sleep 60"
-    cli.ok("run", "-d", "--name", "rot", "--log-opt", "max-size=40k", "--log-opt", "max-file=3", "busybox", "sh", "-c", script)
+    cli.ok(
+        "run",
+        "-d",
+        "--name",
+        "rot",
+        "--log-opt",
+        "max-size=40k",
+        "--log-opt",
+        "max-file=3",
+        "busybox",
+        "sh",
+        "-c",
+        script,
+    )
     eventually(lambda: "line-2999-" in cli.ok("logs", "--tail", "1", "rot"))
     kept = cli.ok("logs", "rot").splitlines()
     assert kept[-1].startswith("line-2999-")

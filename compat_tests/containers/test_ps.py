@@ -15,7 +15,23 @@ from compat_tests.clients.waiting import eventually
 @pytest.fixture
 def zoo(cli: DockerCli) -> None:
     """running, paused, exited (code 3), created."""
-    cli.ok("run", "-d", "--name", "running", "-l", "kind=a", "-l", "only", "-p", "127.0.0.1::80", "-v", "zoo:/data", "busybox", "sleep", "60")
+    cli.ok(
+        "run",
+        "-d",
+        "--name",
+        "running",
+        "-l",
+        "kind=a",
+        "-l",
+        "only",
+        "-p",
+        "127.0.0.1::80",
+        "-v",
+        "zoo:/data",
+        "busybox",
+        "sleep",
+        "60",
+    )
     cli.ok("run", "-d", "--name", "paused", "-l", "kind=b", "busybox", "sleep", "60")
     cli.ok("pause", "paused")
     assert cli.run("run", "--name", "exited", "--network", "none", "busybox", "sh", "-c", "exit 3").code == 3

@@ -65,7 +65,15 @@ def test_terminal(terminal: Callable[..., Terminal]) -> None:
 
 
 def test_interrupt_in_a_terminal(terminal: Callable[..., Terminal]) -> None:
-    with terminal("run", "-it", "--rm", "busybox", "sh", "-c", "trap 'echo got-int; exit 9' INT; echo ready; while :; do sleep 0.1; done") as screen:
+    with terminal(
+        "run",
+        "-it",
+        "--rm",
+        "busybox",
+        "sh",
+        "-c",
+        "trap 'echo got-int; exit 9' INT; echo ready; while :; do sleep 0.1; done",
+    ) as screen:
         screen.expect(rb"ready")
         screen.send(b"\x03")
         screen.expect(rb"got-int")
@@ -122,7 +130,9 @@ def test_user(cli: DockerCli, user: str, expected: str) -> None:
 
 
 def test_group_add(cli: DockerCli) -> None:
-    assert cli.ok("run", "--rm", "-u", "alice", "--group-add", "777", "--group-add", "wheel", "busybox", "id", "-G").split() == ["1000", "10", "777"]
+    assert cli.ok(
+        "run", "--rm", "-u", "alice", "--group-add", "777", "--group-add", "wheel", "busybox", "id", "-G"
+    ).split() == ["1000", "10", "777"]
 
 
 def test_memory_cpu_and_pids_limits(cli: DockerCli, api: RawHttp) -> None:
@@ -152,7 +162,18 @@ def test_out_of_memory(cli: DockerCli, api: RawHttp) -> None:
 
 @pytest.mark.parametrize("spec", ["127.0.0.1::80", "0.0.0.0:0:80", "80"])
 def test_published_port(cli: DockerCli, engine: Daemon, spec: str) -> None:
-    cli.ok("run", "-d", "--name", "web", "-p", spec, "busybox", "sh", "-c", "echo hello > /tmp/index.html; exec httpd -f -p 80 -h /tmp")
+    cli.ok(
+        "run",
+        "-d",
+        "--name",
+        "web",
+        "-p",
+        spec,
+        "busybox",
+        "sh",
+        "-c",
+        "echo hello > /tmp/index.html; exec httpd -f -p 80 -h /tmp",
+    )
     port = cli.ok("port", "web", "80/tcp").splitlines()[0].rpartition(":")[2]
 
     def fetch() -> bytes:
@@ -167,7 +188,19 @@ def test_published_port(cli: DockerCli, engine: Daemon, spec: str) -> None:
 
 
 def test_published_udp_port_and_range(cli: DockerCli, api: RawHttp, engine: Daemon) -> None:
-    cli.ok("run", "-d", "--name", "web", "-p", "127.0.0.1:34560-34562:7000-7002", "-p", "127.0.0.1::53/udp", "busybox", "sleep", "60")
+    cli.ok(
+        "run",
+        "-d",
+        "--name",
+        "web",
+        "-p",
+        "127.0.0.1:34560-34562:7000-7002",
+        "-p",
+        "127.0.0.1::53/udp",
+        "busybox",
+        "sleep",
+        "60",
+    )
     lines = cli.ok("port", "web").splitlines()
     assert {"7000/tcp -> 127.0.0.1:34560", "7001/tcp -> 127.0.0.1:34561", "7002/tcp -> 127.0.0.1:34562"} <= set(lines)
     port = int(next(line for line in lines if line.startswith("53/udp")).rpartition(":")[2])
@@ -222,7 +255,20 @@ def test_missing_bind_source_is_made(cli: DockerCli, tmp_path: Path) -> None:
 
 def test_bind_of_a_file_and_nested_mounts(cli: DockerCli, tmp_path: Path) -> None:
     (tmp_path / "f").write_text("file\n")
-    out = cli.ok("run", "--rm", "-v", f"{tmp_path}/f:/etc/f", "-v", "vol:/a", "--tmpfs", "/a/b", "busybox", "sh", "-c", "cat /etc/f; mount | grep ' /a/b ' | cut -d' ' -f5")
+    out = cli.ok(
+        "run",
+        "--rm",
+        "-v",
+        f"{tmp_path}/f:/etc/f",
+        "-v",
+        "vol:/a",
+        "--tmpfs",
+        "/a/b",
+        "busybox",
+        "sh",
+        "-c",
+        "cat /etc/f; mount | grep ' /a/b ' | cut -d' ' -f5",
+    )
     assert out.splitlines() == ["file", "tmpfs"]
 
 
@@ -250,14 +296,25 @@ def test_network_host(cli: DockerCli, engine: Daemon) -> None:
 
 def test_network_of_another_container(cli: DockerCli) -> None:
     cli.ok("run", "-d", "--name", "one", "-h", "first", "busybox", "sleep", "60")
-    inside = cli.ok("run", "--rm", "--network", "container:one", "busybox", "sh", "-c", "readlink /proc/self/ns/net; hostname; cat /etc/hostname")
+    inside = cli.ok(
+        "run",
+        "--rm",
+        "--network",
+        "container:one",
+        "busybox",
+        "sh",
+        "-c",
+        "readlink /proc/self/ns/net; hostname; cat /etc/hostname",
+    )
     assert inside.splitlines()[0] == cli.ok("exec", "one", "readlink", "/proc/self/ns/net")
     assert inside.splitlines()[1:] == ["first", "first"]
 
 
 def test_default_network(cli: DockerCli, engine: Daemon) -> None:
     prefix = engine.options.bip.rpartition(".")[0]
-    out = cli.ok("run", "--rm", "busybox", "sh", "-c", "ip -4 addr show eth0 | grep -o 'inet [0-9.]*'; ip route | grep default")
+    out = cli.ok(
+        "run", "--rm", "busybox", "sh", "-c", "ip -4 addr show eth0 | grep -o 'inet [0-9.]*'; ip route | grep default"
+    )
     assert re.fullmatch(rf"inet {prefix}\.\d+\ndefault via {prefix}\.1 dev eth0", out)
 
 
@@ -292,7 +349,9 @@ def test_init_forwards_signals(cli: DockerCli) -> None:
 
 
 def test_read_only_root(cli: DockerCli) -> None:
-    result = cli.run("run", "--rm", "--read-only", "--tmpfs", "/tmp", "busybox", "sh", "-c", "touch /tmp/ok && touch /no")
+    result = cli.run(
+        "run", "--rm", "--read-only", "--tmpfs", "/tmp", "busybox", "sh", "-c", "touch /tmp/ok && touch /no"
+    )
     assert (result.code, result.err) == (1, "touch: /no: Read-only file system\n")
 
 
@@ -327,17 +386,31 @@ def test_no_new_privileges_and_seccomp_options(cli: DockerCli) -> None:
 
 def test_ulimits_and_sysctls(cli: DockerCli) -> None:
     script = "ulimit -n; ulimit -Hn; cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/kernel/shmmax"
-    out = cli.ok("run", "--rm", "--ulimit", "nofile=100:200", "--sysctl", "kernel.shmmax=1048576", "busybox", "sh", "-c", script)
+    out = cli.ok(
+        "run", "--rm", "--ulimit", "nofile=100:200", "--sysctl", "kernel.shmmax=1048576", "busybox", "sh", "-c", script
+    )
     assert out.split() == ["100", "200", "0", "1048576"]
 
 
 def test_devices(cli: DockerCli) -> None:
-    out = cli.ok("run", "--rm", "--device", "/dev/null:/dev/mynull:rw", "busybox", "sh", "-c", "echo x > /dev/mynull; stat -c '%t %T' /dev/mynull")
+    out = cli.ok(
+        "run",
+        "--rm",
+        "--device",
+        "/dev/null:/dev/mynull:rw",
+        "busybox",
+        "sh",
+        "-c",
+        "echo x > /dev/mynull; stat -c '%t %T' /dev/mynull",
+    )
     assert out == "1 3"
 
 
 def test_shm_size(cli: DockerCli) -> None:
-    assert cli.ok("run", "--rm", "--shm-size", "1m", "busybox", "sh", "-c", "df -k /dev/shm | tail -1 | awk '{print $2}'") == "1024"
+    assert (
+        cli.ok("run", "--rm", "--shm-size", "1m", "busybox", "sh", "-c", "df -k /dev/shm | tail -1 | awk '{print $2}'")
+        == "1024"
+    )
 
 
 def test_entrypoint(cli: DockerCli, load: Callable[..., None]) -> None:
@@ -360,9 +433,13 @@ def test_image_configuration_is_merged(cli: DockerCli, load: Callable[..., None]
         ),
         "merged:1",
     )
-    out = cli.ok("run", "--name", "mm", "-e", "B=run", "-l", "both=run", "merged:1", "sh", "-c", "echo $A $B $(id -un) $(pwd)")
+    out = cli.ok(
+        "run", "--name", "mm", "-e", "B=run", "-l", "both=run", "merged:1", "sh", "-c", "echo $A $B $(id -un) $(pwd)"
+    )
     assert out == "image run alice /opt/work"
-    shown = cli.ok("inspect", "-f", "{{json .Config.Labels}} {{.Config.StopSignal}} {{json .Config.ExposedPorts}}", "mm")
+    shown = cli.ok(
+        "inspect", "-f", "{{json .Config.Labels}} {{.Config.StopSignal}} {{json .Config.ExposedPorts}}", "mm"
+    )
     assert shown == '{"both":"run","from":"image"} SIGUSR1 {"80/tcp":{}}'
 
 
@@ -374,14 +451,23 @@ def test_image_that_is_nowhere(cli: DockerCli) -> None:
 
 
 def test_cidfile_and_attach_choice(cli: DockerCli, tmp_path: Path) -> None:
-    result = cli.run("run", "--cidfile", str(tmp_path / "cid"), "-a", "stderr", "busybox", "sh", "-c", "echo out; echo err >&2")
+    result = cli.run(
+        "run", "--cidfile", str(tmp_path / "cid"), "-a", "stderr", "busybox", "sh", "-c", "echo out; echo err >&2"
+    )
     assert (result.out, result.err) == ("", "err\n")
     assert (tmp_path / "cid").read_text() == cli.ok("ps", "-aq", "--no-trunc")
 
 
 @pytest.mark.parametrize(("signal", "code"), [("TERM", 143), ("INT", 130), ("HUP", 129)])
 def test_signals_to_the_cli_reach_the_container(cli: DockerCli, signal: str, code: int) -> None:
-    with cli.spawn("run", "--rm", "busybox", "sh", "-c", f"trap 'echo got; exit {code}' {signal}; echo ready; while :; do sleep 0.05; done") as process:
+    with cli.spawn(
+        "run",
+        "--rm",
+        "busybox",
+        "sh",
+        "-c",
+        f"trap 'echo got; exit {code}' {signal}; echo ready; while :; do sleep 0.05; done",
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
         process.send_signal(signals.Signals[f"SIG{signal}"])
@@ -391,7 +477,20 @@ def test_signals_to_the_cli_reach_the_container(cli: DockerCli, signal: str, cod
 
 def test_pid_ipc_and_uts_of_the_host(cli: DockerCli) -> None:
     own = [os.readlink(f"/proc/self/ns/{kind}") for kind in ("pid", "ipc", "uts")]
-    out = cli.ok("run", "--rm", "--pid", "host", "--ipc", "host", "--uts", "host", "busybox", "sh", "-c", "for k in pid ipc uts; do readlink /proc/self/ns/$k; done")
+    out = cli.ok(
+        "run",
+        "--rm",
+        "--pid",
+        "host",
+        "--ipc",
+        "host",
+        "--uts",
+        "host",
+        "busybox",
+        "sh",
+        "-c",
+        "for k in pid ipc uts; do readlink /proc/self/ns/$k; done",
+    )
     assert out.splitlines() == own
 
 

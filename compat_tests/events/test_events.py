@@ -70,7 +70,16 @@ def test_order_of_a_run(cli: DockerCli, watch: Callable[..., Watcher]) -> None:
 
 def test_order_of_stop_and_restart(cli: DockerCli, watch: Callable[..., Watcher]) -> None:
     watcher = watch(type=["container"])
-    cli.ok("run", "-d", "--name", "web", "busybox", "sh", "-c", "trap 'exit 0' TERM; echo ready; while :; do sleep 0.05; done")
+    cli.ok(
+        "run",
+        "-d",
+        "--name",
+        "web",
+        "busybox",
+        "sh",
+        "-c",
+        "trap 'exit 0' TERM; echo ready; while :; do sleep 0.05; done",
+    )
     for count, command in ((1, "restart"), (2, "stop")):
         eventually(lambda count=count: cli.ok("logs", "web").count("ready") == count)
         cli.ok(command, "web")
@@ -81,7 +90,18 @@ def test_order_of_stop_and_restart(cli: DockerCli, watch: Callable[..., Watcher]
 
 def test_attributes(cli: DockerCli, watch: Callable[..., Watcher]) -> None:
     watcher = watch(type=["container"])
-    container = cli.ok("run", "-d", "--name", "web", "-l", "team=blue", "busybox", "sh", "-c", "trap 'exit 4' TERM; while :; do sleep 0.05; done")
+    container = cli.ok(
+        "run",
+        "-d",
+        "--name",
+        "web",
+        "-l",
+        "team=blue",
+        "busybox",
+        "sh",
+        "-c",
+        "trap 'exit 4' TERM; while :; do sleep 0.05; done",
+    )
     eventually(lambda: cli.run("exec", "web", "true").code == 0)
     cli.ok("rename", "web", "web2")
     cli.ok("kill", "-s", "TERM", "web2")
@@ -148,7 +168,9 @@ def test_filters_on_a_replay(cli: DockerCli, api: RawHttp, filters: dict[str, li
 def test_replay_goes_over_into_live(cli: DockerCli, api: RawHttp) -> None:
     began = time.time()
     cli.ok("run", "-d", "--name", "web", "busybox", "sleep", "60")
-    with api.stream("GET", f"/events?since={began:.9f}&filters=" + urllib.parse.quote('{"type":["container"]}')) as stream:
+    with api.stream(
+        "GET", f"/events?since={began:.9f}&filters=" + urllib.parse.quote('{"type":["container"]}')
+    ) as stream:
         lines = stream.lines()
         assert [next(lines)["Action"] for _ in range(2)] == ["create", "start"]
         cli.ok("pause", "web")
@@ -156,7 +178,9 @@ def test_replay_goes_over_into_live(cli: DockerCli, api: RawHttp) -> None:
 
 
 def test_an_end_in_the_future_ends_the_stream(api: RawHttp) -> None:
-    with api.stream("GET", f"/events?until={time.time() + 0.5:.9f}&filters=" + urllib.parse.quote('{"type":["daemon"]}')) as stream:
+    with api.stream(
+        "GET", f"/events?until={time.time() + 0.5:.9f}&filters=" + urllib.parse.quote('{"type":["daemon"]}')
+    ) as stream:
         assert stream.status == 200
         assert stream.read_all() == b""
 
@@ -172,7 +196,9 @@ def test_replay_after_a_restart(engine: Daemon, suite: Any) -> None:
         daemon.start()
         daemon.cli.ok("volume", "create", "before")
         daemon.restart()
-        answer = daemon.api.request("GET", f"/events?since=1&until={time.time():.9f}&filters=" + urllib.parse.quote('{"type":["volume"]}'))
+        answer = daemon.api.request(
+            "GET", f"/events?since=1&until={time.time():.9f}&filters=" + urllib.parse.quote('{"type":["volume"]}')
+        )
         assert [json.loads(line)["Action"] for line in answer.body.splitlines()] == ["create"]
     finally:
         daemon.close()

@@ -22,7 +22,9 @@ def test_output_and_exit_code(cli: DockerCli, web: str) -> None:
 
 
 def test_environment_user_and_workdir(cli: DockerCli, web: str) -> None:
-    out = cli.ok("exec", "-e", "B=exec", "-u", "alice", "-w", "/opt", "web", "sh", "-c", "echo $A $B $(id -un) $(pwd) $HOME")
+    out = cli.ok(
+        "exec", "-e", "B=exec", "-u", "alice", "-w", "/opt", "web", "sh", "-c", "echo $A $B $(id -un) $(pwd) $HOME"
+    )
     assert out == "container exec alice /opt /home/alice"
 
 
@@ -67,7 +69,9 @@ def test_what_cannot_start(cli: DockerCli, web: str, command: tuple[str, ...], c
 
 
 def test_bad_user_and_workdir(cli: DockerCli, web: str) -> None:
-    assert "unable to find user nosuch: no matching entries in passwd file" in cli.fails("exec", "-u", "nosuch", "web", "true")
+    assert "unable to find user nosuch: no matching entries in passwd file" in cli.fails(
+        "exec", "-u", "nosuch", "web", "true"
+    )
     result = cli.run("exec", "-w", "/nosuch", "web", "true")
     assert result.code in (126, 127)
 
@@ -102,7 +106,12 @@ def test_inspect(api: RawHttp, web: str) -> None:
     before = api.get(f"/exec/{exec_id}/json")
     assert (before["Running"], before["ExitCode"], before["ContainerID"], before["Pid"]) == (False, None, web, 0)
     config = before["ProcessConfig"]
-    assert (config["entrypoint"], config["arguments"], config["tty"], config["user"]) == ("sleep", ["60"], True, "alice")
+    assert (config["entrypoint"], config["arguments"], config["tty"], config["user"]) == (
+        "sleep",
+        ["60"],
+        True,
+        "alice",
+    )
     assert exec_id in api.get("/containers/web/json")["ExecIDs"]
     answer = api.post(f"/exec/{exec_id}/start", {"Detach": True, "Tty": True})
     assert (answer.status, answer.body) == (200, b"")

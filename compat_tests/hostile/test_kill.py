@@ -28,7 +28,10 @@ pytestmark = pytest.mark.wharfd_only("dockerd promises this only with live-resto
 BODY = {
     "Image": "busybox",
     "Cmd": ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.05; done"],
-    "HostConfig": {"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "34590"}]}, "Binds": ["killed:/data"]},
+    "HostConfig": {
+        "PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "34590"}]},
+        "Binds": ["killed:/data"],
+    },
 }
 # One process only: what it forked would look like a leak.
 COUNTER = "mkfifo /p; exec 3<>/p; i=0; while :; do echo tick $i; i=$((i+1)); read -t 0.05 x <&3; done"
@@ -190,7 +193,9 @@ def test_kill_during(request: pytest.FixtureRequest, daemon: Daemon, bystander: 
             assert [entry["Names"] for entry in daemon.api.get("/containers/json?all=1")] == [["/bystander"]]
             leaks.check(daemon, before)
         except AssertionError as error:
-            raise AssertionError(f"killed {delay * 1000:.1f} ms into {name} ({total * 1000:.1f} ms): {error}") from error
+            raise AssertionError(
+                f"killed {delay * 1000:.1f} ms into {name} ({total * 1000:.1f} ms): {error}"
+            ) from error
     seen = ticks(daemon)
     assert seen == list(range(len(seen))), "the bystander's log has a gap"
     last = seen[-1]
@@ -231,7 +236,12 @@ def test_what_ended_meanwhile(daemon: Daemon, tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     script = "echo begun; while [ ! -e /go/now ]; do sleep 0.05; done; echo last words; exit 7"
     cli = daemon.cli
-    kinds = {"plain": (), "gone": ("--rm",), "always": ("--restart", "always"), "failing": ("--restart", "on-failure:1")}
+    kinds = {
+        "plain": (),
+        "gone": ("--rm",),
+        "always": ("--restart", "always"),
+        "failing": ("--restart", "on-failure:1"),
+    }
     for name, options in kinds.items():
         cli.ok("run", "-d", "--name", name, "-v", f"{tmp_path}:/go", *options, "busybox", "sh", "-c", script)
     pids = [daemon.api.get(f"/containers/{name}/json")["State"]["Pid"] for name in kinds]

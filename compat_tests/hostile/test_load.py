@@ -51,7 +51,11 @@ def daemon(suite: Suite) -> Iterator[Daemon]:
 
 
 def one_life(daemon: Daemon, name: str, failures: list[str]) -> None:
-    body = {"Image": "busybox", "Cmd": ["sleep", "300"], "HostConfig": {"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1"}]}}}
+    body = {
+        "Image": "busybox",
+        "Cmd": ["sleep", "300"],
+        "HostConfig": {"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1"}]}},
+    }
     steps = [
         ("POST", f"/containers/create?name={name}", body, 201),
         ("POST", f"/containers/{name}/start", None, 204),

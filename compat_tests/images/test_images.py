@@ -35,7 +35,9 @@ def small(name: str, **config: object) -> Image:
 
 
 def test_list_and_inspect(cli: DockerCli, api: RawHttp, load: Load) -> None:
-    image = small("listed", Labels={"team": "blue"}, Cmd=["/listed"], Env=["A=1"], ExposedPorts={"80/tcp": {}}, Volumes={"/v": {}})
+    image = small(
+        "listed", Labels={"team": "blue"}, Cmd=["/listed"], Env=["A=1"], ExposedPorts={"80/tcp": {}}, Volumes={"/v": {}}
+    )
     load(image, "listed:1")
     found = next(entry for entry in api.get("/images/json") if entry["RepoTags"] == ["listed:1"])
     assert found["Id"] == imagefiles.digest(image.manifest)
@@ -184,7 +186,9 @@ def test_save_of_what_is_not_there(cli: DockerCli, tmp_path: object) -> None:
 
 def test_import(cli: DockerCli, api: RawHttp) -> None:
     data = imagefiles.busybox().layers[0].tar
-    printed = cli.ok("import", "-m", "by hand", "-c", 'CMD ["echo", "imported"]', "-c", "ENV A=b", "-", "imported:1", stdin=data)
+    printed = cli.ok(
+        "import", "-m", "by hand", "-c", 'CMD ["echo", "imported"]', "-c", "ENV A=b", "-", "imported:1", stdin=data
+    )
     shown = api.get("/images/imported:1/json")
     assert printed == shown["Id"]
     assert shown["Comment"] == "by hand"
@@ -215,4 +219,10 @@ def test_events(api: RawHttp, cli: DockerCli, load: Load) -> None:
     cli.ok("rmi", "evented:2", "evented:1")
     until = api.get("/info")["SystemTime"]
     out = cli.ok("events", "--since", began, "--until", until, "--filter", "type=image", "--format", "{{.Action}}")
-    assert [action for action in out.split() if action in ("load", "tag", "untag", "delete")] == ["load", "tag", "untag", "untag", "delete"]
+    assert [action for action in out.split() if action in ("load", "tag", "untag", "delete")] == [
+        "load",
+        "tag",
+        "untag",
+        "untag",
+        "delete",
+    ]

@@ -102,10 +102,27 @@ def test_all_tags(cli: DockerCli, registry: Registry) -> None:
 
 
 def test_whiteouts(cli: DockerCli, registry: Registry) -> None:
-    first = Layer(tar([directory("w"), file("w/gone", b"x"), file("w/kept", b"y"), directory("w/opaque"), file("w/opaque/old", b"z")]))
-    second = Layer(tar([file("w/.wh.gone"), directory("w/opaque"), file("w/opaque/.wh..wh..opq"), file("w/opaque/new", b"n")]))
+    first = Layer(
+        tar(
+            [
+                directory("w"),
+                file("w/gone", b"x"),
+                file("w/kept", b"y"),
+                directory("w/opaque"),
+                file("w/opaque/old", b"z"),
+            ]
+        )
+    )
+    second = Layer(
+        tar([file("w/.wh.gone"), directory("w/opaque"), file("w/opaque/.wh..wh..opq"), file("w/opaque/new", b"n")])
+    )
     name = registry.push(imagefiles.derived(first, second), "tests/whiteouts", "1")
-    assert cli.ok("run", "--rm", f"{name}:1", "find", "/w").splitlines() == ["/w", "/w/kept", "/w/opaque", "/w/opaque/new"]
+    assert cli.ok("run", "--rm", f"{name}:1", "find", "/w").splitlines() == [
+        "/w",
+        "/w/kept",
+        "/w/opaque",
+        "/w/opaque/new",
+    ]
 
 
 @pytest.mark.parametrize("reference", ["tests/nosuch:1", "tests/missing-tag:9"])
@@ -125,7 +142,10 @@ def test_registry_that_is_down(api: RawHttp) -> None:
 
 @pytest.mark.parametrize(
     ("reference", "message"),
-    [("BAD", "invalid reference format: repository name (library/BAD) must be lowercase"), ("x:::", "invalid reference format")],
+    [
+        ("BAD", "invalid reference format: repository name (library/BAD) must be lowercase"),
+        ("x:::", "invalid reference format"),
+    ],
 )
 def test_bad_reference(api: RawHttp, reference: str, message: str) -> None:
     answer = api.post(f"/images/create?fromImage={reference}")

@@ -17,7 +17,9 @@ def test_run(client: docker.DockerClient) -> None:
 
 
 def test_run_with_stderr_and_failure(client: docker.DockerClient) -> None:
-    both = client.containers.run("busybox", ["sh", "-c", "echo out; echo err >&2"], stdout=True, stderr=True, remove=True)
+    both = client.containers.run(
+        "busybox", ["sh", "-c", "echo out; echo err >&2"], stdout=True, stderr=True, remove=True
+    )
     assert sorted(both.splitlines()) == [b"err", b"out"]
     with pytest.raises(errors.ContainerError) as raised:
         client.containers.run("busybox", ["sh", "-c", "echo oops >&2; exit 3"], remove=True)
@@ -49,7 +51,9 @@ def test_run_pulls(client: docker.DockerClient, registry: Registry) -> None:
 
 
 def test_streaming_logs(client: docker.DockerClient) -> None:
-    container = client.containers.run("busybox", ["sh", "-c", "for i in 1 2 3; do echo $i; sleep 0.1; done"], detach=True)
+    container = client.containers.run(
+        "busybox", ["sh", "-c", "for i in 1 2 3; do echo $i; sleep 0.1; done"], detach=True
+    )
     assert b"".join(container.logs(stream=True, follow=True)) == b"1\n2\n3\n"
     assert container.logs(tail=1) == b"3\n"
     assert container.logs(stdout=False, stderr=True) == b""

@@ -12,7 +12,10 @@ _RULES: tuple[tuple[str, str], ...] = (
     (r"\b[0-9a-f]{64}\b", "ID64"),
     (r"\b(?=[0-9a-f]*\d)[0-9a-f]{12}\b", "ID12"),
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( ?[-+]\d{4} \w+|Z|[-+]\d\d:\d\d)?", "TIME"),
-    (r"(About|Less than) (a|an|a) (second|minute|hour)|\d+ (second|minute|hour|day|week|month|year)s?( ago)?", "DURATION"),
+    (
+        r"(About|Less than) (a|an|a) (second|minute|hour)|\d+ (second|minute|hour|day|week|month|year)s?( ago)?",
+        "DURATION",
+    ),
     (r"DURATION ago", "DURATION"),
     (r"\b\d+(\.\d+)?(e[-+]\d+)?\s?(B|kB|MB|GB|KiB|MiB|GiB)\b", "SIZE"),
     (r"\(\d+%\)", "(PERCENT)"),

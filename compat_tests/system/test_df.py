@@ -7,7 +7,16 @@ from compat_tests.clients.rawhttp import RawHttp
 
 
 def test_sizes_and_counts(api: RawHttp, cli: DockerCli) -> None:
-    cli.ok("run", "-d", "-v", "v1:/data", "busybox", "sh", "-c", "dd if=/dev/zero of=/data/f bs=1024 count=64; dd if=/dev/zero of=/f bs=1024 count=32; sleep 60")
+    cli.ok(
+        "run",
+        "-d",
+        "-v",
+        "v1:/data",
+        "busybox",
+        "sh",
+        "-c",
+        "dd if=/dev/zero of=/data/f bs=1024 count=64; dd if=/dev/zero of=/f bs=1024 count=32; sleep 60",
+    )
     cli.ok("volume", "create", "v2")
     found = api.get("/system/df")
     assert len(found["Containers"]) == 1

@@ -7,7 +7,10 @@ from compat_tests.clients.rawhttp import RawHttp
 
 
 def test_cli_prints_client_and_server(cli: DockerCli) -> None:
-    assert cli.ok("version", "--format", "{{.Server.APIVersion}} {{.Server.MinAPIVersion}} {{.Server.Os}}") == "1.51 1.24 linux"
+    assert (
+        cli.ok("version", "--format", "{{.Server.APIVersion}} {{.Server.MinAPIVersion}} {{.Server.Os}}")
+        == "1.51 1.24 linux"
+    )
     assert "Server:" in cli.ok("version")
 
 
@@ -50,7 +53,13 @@ def test_too_old(api: RawHttp, version: str) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/nosuch"), ("PUT", "/v1.45/containers/json"), ("DELETE", "/version"), ("GET", "/v1.45/"), ("GET", "/containers/x/nosuch")],
+    [
+        ("GET", "/nosuch"),
+        ("PUT", "/v1.45/containers/json"),
+        ("DELETE", "/version"),
+        ("GET", "/v1.45/"),
+        ("GET", "/containers/x/nosuch"),
+    ],
 )
 def test_unknown_path_or_method(api: RawHttp, method: str, path: str) -> None:
     answer = api.request(method, path)

@@ -103,13 +103,17 @@ def test_subpath(cli: DockerCli) -> None:
 @pytest.mark.parametrize("subpath", ["../..", "escape"])
 def test_subpath_cannot_leave_the_volume(cli: DockerCli, subpath: str) -> None:
     cli.ok("run", "--rm", "-v", "tree:/t", "busybox", "ln", "-s", "/etc", "/t/escape")
-    result = cli.run("run", "--rm", "--mount", f"type=volume,src=tree,dst=/m,volume-subpath={subpath}", "busybox", "ls", "/m")
+    result = cli.run(
+        "run", "--rm", "--mount", f"type=volume,src=tree,dst=/m,volume-subpath={subpath}", "busybox", "ls", "/m"
+    )
     assert result.code != 0
 
 
 def test_tmpfs_backed_volume(cli: DockerCli) -> None:
     cli.ok("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "-o", "o=size=1m", "ram")
-    assert cli.ok("run", "--rm", "-v", "ram:/r", "busybox", "sh", "-c", "df -k /r | tail -1 | awk '{print $2}'") == "1024"
+    assert (
+        cli.ok("run", "--rm", "-v", "ram:/r", "busybox", "sh", "-c", "df -k /r | tail -1 | awk '{print $2}'") == "1024"
+    )
 
 
 def test_bind_backed_volume(cli: DockerCli, tmp_path: Path) -> None:
