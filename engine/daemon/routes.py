@@ -23,6 +23,7 @@ from engine.daemon.containers import Containers
 from engine.daemon.drivers import Drivers
 from engine.daemon.resources import Resources
 from engine.domain.containers.network_connect import NetworkConnector
+from engine.domain.containers.sandbox import ResolverDefaults, SandboxPreparer
 from engine.domain.images.delete import Deleter
 from engine.domain.images.history import History
 from engine.domain.images.import_image import Importer
@@ -44,11 +45,15 @@ def build_handlers(config: Config, drivers: Drivers, resources: Resources, conta
         *_container_handlers(resources, containers),
         *_image_handlers(config, drivers, resources, containers),
         VolumeHandlers(resources.volumes),
-        NetworkHandlers(
-            resources.networks, NetworkConnector(containers.table, resources.networks, containers.paths)
-        ),
+        NetworkHandlers(resources.networks, _network_connector(config, resources, containers)),
         SwarmHandlers(),
     ]
+
+
+def _network_connector(config: Config, resources: Resources, containers: Containers) -> NetworkConnector:
+    resolver = ResolverDefaults(config.dns, config.dns_search, config.dns_opts)
+    sandbox = SandboxPreparer(containers.table, resources.networks, containers.paths, resolver)
+    return NetworkConnector(containers.table, resources.networks, containers.paths, sandbox)
 
 
 def _container_handlers(resources: Resources, containers: Containers) -> list[Handlers]:

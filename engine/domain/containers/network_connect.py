@@ -14,6 +14,7 @@ from engine.domain.containers import etc_files
 from engine.domain.containers.endpoint_rules import endpoint_problems
 from engine.domain.containers.network_settings import endpoint_request
 from engine.domain.containers.paths import ContainerPaths
+from engine.domain.containers.sandbox import SandboxPreparer
 from engine.domain.containers.table import ContainerTable
 from engine.domain.networks.networks import Networks
 from engine.domain.networks.plan import dns_names
@@ -75,7 +76,10 @@ class NotOnNetwork(Internal):
 class NetworkConnector:
     """Changes which networks a container is on."""
 
-    def __init__(self, table: ContainerTable, networks: Networks, paths: ContainerPaths) -> None:
+    def __init__(
+        self, table: ContainerTable, networks: Networks, paths: ContainerPaths, sandbox: SandboxPreparer
+    ) -> None:
+        self._sandbox = sandbox
         self._table = table
         self._networks = networks
         self._paths = paths
@@ -105,7 +109,8 @@ class NetworkConnector:
             await self._record(container, {**container.networks, network.name: settings})
             return
         settings = await self._networks.connect(request, network, wanted)
-        await self._record(container, {**container.networks, network.name: settings})
+        connected = await self._record(container, {**container.networks, network.name: settings})
+        await self._sandbox.rewrite_resolv_conf(connected)
         hostname = container.config.hostname or ids.short(container.id)
         names_text = etc_files.own_names(hostname, container.config.domainname)
         await self._edit_hosts(container.id, lambda text: _with_address(text, settings.ip_address, names_text))
@@ -141,11 +146,11 @@ class NetworkConnector:
         if gone.ip_address:
             await self._edit_hosts(container.id, lambda text: _without_address(text, gone.ip_address))
 
-    async def _record(self, container: Container, networks: dict[str, EndpointSettings]) -> None:
+    async def _record(self, container: Container, networks: dict[str, EndpointSettings]) -> Container:
         sandbox = container.sandbox
         if _is_live(container):
             sandbox = msgspec.structs.replace(sandbox, ports=self._networks.ports(container.id))
-        await self._table.change(container.id, networks=networks, sandbox=sandbox)
+        return await self._table.change(container.id, networks=networks, sandbox=sandbox)
 
     async def _edit_hosts(self, container_id: str, edit: Callable[[str], str]) -> None:
         path = self._paths.hosts(container_id)

@@ -129,6 +129,15 @@ class SandboxPreparer:
         _write(files.hostname, f"{config.hostname}\n")
         _write_unless_edited(files.resolv_conf, self._resolv_conf(container, networks))
 
+    async def rewrite_resolv_conf(self, container: Container) -> None:
+        """Let resolv.conf follow the networks of a running container, unless it was edited."""
+        await asyncio.to_thread(self._write_resolv_conf, container)
+
+    def _write_resolv_conf(self, container: Container) -> None:
+        """Blocks; call in a thread."""
+        text = self._resolv_conf(container, container.networks)
+        _write_unless_edited(self._paths.resolv_conf(container.id), text)
+
     def _resolv_conf(self, container: Container, networks: Mapping[str, EndpointSettings]) -> str:
         """Return what the container's resolv.conf is to say on these networks. Blocks; call in a thread."""
         wanted = self._wanted(container)

@@ -144,6 +144,8 @@ class Networks:
         """Make a network. Raises WharfError with dockerd's text; nothing remains then."""
         async with self._changes:
             avoid = await self._drivers.netlink.routed_networks()
+            if request.enable_ipv6 and self._settings.ip_forward:
+                await self._drivers.netlink.enable_forwarding(ipv6=True)
             return await self._creator.create(request, avoid)
 
     async def remove(self, reference: str) -> None:

@@ -186,13 +186,15 @@ class PortPublisher:
     def _lead(self, published: Published, wanted: WantedPort, addresses: list[str], port: int, target: Target) -> None:
         """Note how packets and connections get from a host port to the container."""
         for address in addresses:
-            inside = target.ipv6_address if ":" in address else target.ipv4_address
-            if inside:
-                outside = "" if ipaddress.ip_address(address).is_unspecified else address
+            parsed, host_port = ipaddress.ip_address(address), HostPort(wanted.protocol, address, port)
+            inside = target.ipv6_address if parsed.version == 6 else target.ipv4_address
+            from_own_loopback = parsed.version == 6 and (parsed.is_unspecified or parsed.is_loopback)
+            if inside and not (parsed.version == 6 and parsed.is_loopback):
+                outside = "" if parsed.is_unspecified else address
                 published.rules.append(PortRule(target.bridge, wanted.protocol, outside, port, inside, wanted.port))
-            elif self._relay:
-                host_port = HostPort(wanted.protocol, address, port)
-                published.relayed.append(RelayedPort(host_port, target.ipv4_address, wanted.port))
+            if self._relay and (from_own_loopback or not inside):
+                # The kernel translates neither between the families nor from ::1 to another host.
+                published.relayed.append(RelayedPort(host_port, inside or target.ipv4_address, wanted.port))
 
 
 def _unavailable(error: OSError, port: HostPort, wanted: WantedPort, target: Target) -> PortUnavailable:

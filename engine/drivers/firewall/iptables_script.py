@@ -59,7 +59,8 @@ def skeleton(mark: str, version: int, saved: str) -> RuleSet:
         rules.add("filter", f":{USER_CHAIN} - [0:0]", f"-A {USER_CHAIN} -j RETURN")
     rules.add("raw", f"-A PREROUTING -j {mark}-RAW")
     local = f"-m addrtype --dst-type LOCAL -j {mark}-PUB"
-    rules.add("nat", f"-A PREROUTING ! -d {loopback} {local}", f"-A OUTPUT {local}", f"-A POSTROUTING -j {mark}-MSQ")
+    outgoing = local if version == 4 else f"! -d {loopback} {local}"  # ::1 cannot be translated: the relay serves it
+    rules.add("nat", f"-A PREROUTING ! -d {loopback} {local}", f"-A OUTPUT {outgoing}", f"-A POSTROUTING -j {mark}-MSQ")
     rules.add("filter", f"-I FORWARD 1 -j {mark}-FWD")
     if f"-A FORWARD -j {USER_CHAIN}" in present.get("filter", []):
         rules.add("filter", f"-D FORWARD -j {USER_CHAIN}")

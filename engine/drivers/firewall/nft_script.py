@@ -9,6 +9,7 @@ it.
   So a container's own address leads nowhere from outside, whatever routes a neighbour has.
 - 127.0.0.1 is published on the way out only: a packet for it that arrives from elsewhere is left to the kernel, which
   drops it, or is dropped here where it comes from a bridge (on which `route_localnet` has the kernel not drop it).
+- ::1 cannot be translated at all: the relay serves it.
 - A container that calls its own host's published port gets there by hairpin: its address is masqueraded.
 """
 
@@ -29,6 +30,7 @@ def family_of(address: str) -> str:
 def table_script(table: str, family: str) -> str:
     """Return the commands that make a daemon's table of a family anew, with nothing particular in it."""
     address, loopback = _TYPES[family], _LOOPBACK[family]
+    own_loopback = "ip6 daddr ::1 return" if family == "ip6" else ""
     return f"""
 add table {family} {table}
 delete table {family} {table}
@@ -50,6 +52,7 @@ table {family} {table} {{
   }}
   chain output {{
     type nat hook output priority -100; policy accept;
+    {own_loopback}
     fib daddr type local jump publish
   }}
   chain publish {{

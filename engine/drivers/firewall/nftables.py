@@ -1,12 +1,17 @@
 """The firewall backend `nftables`: a table of our own for each family, changed in transactions through libnftables."""
 
 import asyncio
+import logging
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from engine.drivers.firewall import foreign, nft_script
-from engine.drivers.firewall.libnftables import Nftables
+from engine.drivers.firewall.libnftables import Nftables, RulesRefused
 from engine.drivers.firewall.rules import BridgeRules, PortRule
+from engine.drivers.firewall.watch import TableWatch
+
+log = logging.getLogger(__name__)
+_SETTLING = 0.2  # seconds from a removal to the look whether the table is there again
 
 
 class NftablesFirewall:
@@ -22,6 +27,8 @@ class NftablesFirewall:
         self._bridges: dict[str, BridgeRules] = {}
         self._ports: set[PortRule] = set()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="nftables")
+        self._watch: TableWatch | None = None
+        self._check: asyncio.Task[None] | None = None
 
     async def replace(self, bridges: Sequence[BridgeRules], ports: Sequence[PortRule]) -> None:
         """Make these the rules, and no others."""
@@ -29,6 +36,8 @@ class NftablesFirewall:
         self._bridges = {b.bridge: b for b in bridges}
         self._ports = set(ports)
         await self._let_through()
+        if self._watch is None:
+            self._watch = TableWatch(self._mark, self._suspect)
 
     async def add_bridge(self, bridge: BridgeRules) -> None:
         """Let a bridge's traffic pass as it is to. One that has rules gets them anew."""
@@ -67,6 +76,29 @@ class NftablesFirewall:
         if commands:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._nft.run, commands)
 
+    def _suspect(self) -> None:
+        """Our table was removed: by ourselves, to be made anew in the same breath, or by somebody else."""
+        if self._bridges and (self._check is None or self._check.done()):
+            self._check = asyncio.get_running_loop().create_task(self._make_again(), name="nftables-check")
+
+    async def _make_again(self) -> None:
+        await asyncio.sleep(_SETTLING)
+        if await asyncio.get_running_loop().run_in_executor(self._thread, self._is_there):
+            return
+        log.warning("the firewall rules were removed by another program and are set again")
+        try:
+            await self.replace(list(self._bridges.values()), list(self._ports))
+        except OSError as error:
+            log.error("the firewall rules cannot be set again: %s", error)
+
+    def _is_there(self) -> bool:
+        """Blocks; call in a thread."""
+        try:
+            self._nft.query(f"list chain ip {self._mark} publish")
+        except RulesRefused:
+            return False
+        return True
+
     async def _let_through(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._let_through_now, tuple(self._bridges))
 
@@ -76,5 +108,9 @@ class NftablesFirewall:
 
     def close(self) -> None:
         """Release the library; the rules stay."""
+        if self._watch is not None:
+            self._watch.close()
+        if self._check is not None:
+            self._check.cancel()
         self._thread.shutdown()
         self._nft.close()

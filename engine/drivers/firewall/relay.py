@@ -1,4 +1,4 @@
-"""The userland relay, for what the kernel cannot do: IPv6 connections to a container that has only IPv4.
+"""The userland relay, for what the kernel cannot do: IPv6 to a container that has only IPv4, and from ::1 to any.
 
 It listens on the very socket that holds the host port. TCP only: a UDP port of that kind is held and answers nothing.
 """

@@ -188,9 +188,18 @@ def _link_names() -> list[str]:
         return [link.name for link in all_links(host)]
 
 
+def _keep_router_advertisements() -> None:
+    """A host that forwards ignores router advertisements, its own default route's perhaps, unless accept_ra is 2."""
+    for interface in Path("/proc/sys/net/ipv6/conf").iterdir():
+        name = f"net/ipv6/conf/{interface.name}/accept_ra"
+        if read_sysctl(name) == "1" and read_sysctl(f"net/ipv6/conf/{interface.name}/forwarding") == "0":
+            write_sysctl(name, "2")
+
+
 def _enable_forwarding(ipv6: bool) -> bool:
     was_off = read_sysctl("net/ipv4/ip_forward") == "0"
     write_sysctl("net/ipv4/ip_forward", "1")
     if ipv6:
+        _keep_router_advertisements()
         write_sysctl("net/ipv6/conf/all/forwarding", "1")
     return was_off

@@ -120,6 +120,14 @@ def test_an_ipv6_port_of_a_container_without_ipv6_is_relayed() -> None:
     assert [(r.address, r.port) for r in published.relayed] == [("10.0.0.2", 80)]
 
 
+def test_the_hosts_own_ipv6_loopback_is_relayed_even_to_ipv6() -> None:
+    port, publisher = _free_port(), _publisher(relay=True)
+    target = Target("br0", "10.0.0.2", "fd00::2")
+    published = publisher.publish(_request(**{"80_tcp": [PortBinding(host_port=str(port))]}), target)
+    assert [r.container_address for r in published.rules] == ["10.0.0.2", "fd00::2"]
+    assert [r.address for r in published.relayed] == ["fd00::2"]
+
+
 def test_redirecting_keeps_host_ports_and_changes_where_they_lead() -> None:
     port, publisher = _free_port(), _publisher()
     before = publisher.publish(_request(**{"80_tcp": [PortBinding(host_port=str(port))]}), TARGET)
