@@ -10,6 +10,7 @@ from engine.core.model.container import Ulimit
 from engine.daemon.drivers import Drivers
 from engine.daemon.resources import Resources
 from engine.domain.containers.announce import Announcer
+from engine.domain.containers.archive import Archive
 from engine.domain.containers.create import Creator, Surroundings
 from engine.domain.containers.erase import Belongings, Eraser
 from engine.domain.containers.exec import Execs
@@ -34,6 +35,7 @@ from engine.domain.containers.streams import Streams
 from engine.domain.containers.supervisor import Supervisor
 from engine.domain.containers.table import ContainerTable
 from engine.domain.containers.top import Top
+from engine.domain.containers.views import Views
 from engine.domain.containers.wait import Waits
 from engine.drivers.cgroups.abilities import Abilities
 
@@ -61,6 +63,8 @@ class Containers:
     paths: ContainerPaths
     health: HealthMonitor
     stats: StatsReader
+    views: Views
+    archive: Archive
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,7 @@ def build_containers(config: Config, drivers: Drivers, resources: Resources, abi
     supervisor = Supervisor(table, runner, eraser, ground.waits, ground.announcer)
     stopper = Stopper(table, runner, supervisor, ground.waits, ground.announcer)
     execs = Execs(table, ExecProcess(host, drivers.runtimes, drivers.confine), drivers.conmon, ground.announcer)
+    views = Views(table, drivers.overlay, resources.volumes, paths, ground.announcer)
     holdings = Holdings(resources.images, resources.networks, resources.volumes)
     return Containers(
         table=table,
@@ -111,6 +116,8 @@ def build_containers(config: Config, drivers: Drivers, resources: Resources, abi
         paths=paths,
         health=HealthMonitor(table, execs, resources.bus, ground.announcer),
         stats=StatsReader(table, drivers.cgroups),
+        views=views,
+        archive=Archive(table, views, drivers.confine, ground.announcer),
     )
 
 

@@ -2,6 +2,7 @@
 
 from engine.api.app import Handlers
 from engine.api.handlers.auth import AuthHandlers
+from engine.api.handlers.containers.archive import ArchiveHandlers
 from engine.api.handlers.containers.attach import StreamHandlers
 from engine.api.handlers.containers.create import CreateHandlers
 from engine.api.handlers.containers.exec import ExecHandlers
@@ -66,6 +67,7 @@ def _container_handlers(resources: Resources, containers: Containers) -> list[Ha
         ExecHandlers(parts.execs),
         InspectHandlers(parts.table, parts.execs, resources.images, parts.sizer, parts.top),
         StatsHandlers(parts.stats),
+        ArchiveHandlers(parts.archive),
     ]
 
 

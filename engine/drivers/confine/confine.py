@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from engine.drivers.confine import rooted
+from engine.drivers.confine.archives import Archives
 from engine.drivers.confine.workers import Request, Workers
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -55,6 +56,7 @@ class Confine:
 
     def __init__(self) -> None:
         self._workers = Workers()
+        self.archives = Archives(self._workers)
 
     async def start(self) -> None:
         """Start the fork server, so that the first request does not wait for it."""

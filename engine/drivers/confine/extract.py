@@ -72,7 +72,12 @@ class Extractor:
         path = self._tree.entry_path(above, path)
         if name.startswith(_WHITEOUT):
             self._hide(fd, name)
-        elif entry.kind == REGULAR:
+        else:
+            self._place(entry, fd, path, name)
+
+    def _place(self, entry: Entry, fd: int, path: bytes, name: bytes) -> None:
+        """Make what the entry describes as `name` in the directory `fd`."""
+        if entry.kind == REGULAR:
             self._file(entry, fd, path, name)
         elif entry.kind == DIRECTORY:
             self._directory(entry, fd, path, name)

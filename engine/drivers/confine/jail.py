@@ -3,6 +3,7 @@
 Each function acts on the calling process, which must have one thread.
 """
 
+import contextlib
 import os
 import resource
 
@@ -31,6 +32,27 @@ def enter(tree: int) -> None:
     """Make the detached mount `tree` the process's root, in a mount namespace of its own, and give up what it can."""
     syscalls.unshare(syscalls.CLONE_NEWNS)
     _become_root(tree)
+    _give_up()
+
+
+def enter_namespace(namespace: int) -> None:
+    """Make a copy of a container's mount namespace the process's own, and give up what it can.
+
+    As it is a copy, the container can no longer change what is mounted where. The kernel's own filesystems are left
+    out: nothing in them is the container's.
+    """
+    syscalls.setns(namespace, syscalls.CLONE_NEWNS)
+    os.close(namespace)
+    syscalls.unshare(syscalls.CLONE_NEWNS)
+    syscalls.mount("none", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE)
+    for path in ("/proc", "/sys", "/dev"):
+        with contextlib.suppress(OSError):
+            syscalls.umount(path, syscalls.MNT_DETACH | syscalls.UMOUNT_NOFOLLOW)
+    os.chdir("/")
+    _give_up()
+
+
+def _give_up() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from engine.drivers.confine import container_fs
 from engine.drivers.confine.build_copy import build_copy
 from engine.drivers.confine.copy_up import copy_up
 from engine.drivers.confine.fingerprint import fingerprint
@@ -51,6 +52,9 @@ def _ping(root: int, _arguments: Arguments, _fds: Sequence[int]) -> Any:
 
 
 JOBS: dict[str, Job] = {
+    "archive_get": container_fs.get,
+    "archive_put": container_fs.put,
+    "archive_stat": container_fs.stat_path,
     "build_copy": _build_copy,
     "content_size": _content_size,
     "copy_up": _copy_up,

@@ -58,14 +58,14 @@ class _Member:
 
 def pack(root: int, output: int) -> dict[str, int]:
     """Write the archive of the tree to `output`; return the bytes that the tree takes on the disk. Blocks."""
-    packer = _Packer(output)
+    packer = Packer(output)
     for found in walk(root):
         packer.add(found)
-    _write(output, bytes(2 * BLOCK))
+    packer.finish()
     return {"size": packer.usage}
 
 
-class _Packer:
+class Packer:
     """Writes one archive."""
 
     def __init__(self, output: int) -> None:
@@ -92,6 +92,10 @@ class _Packer:
             self._directory(found, member)
         else:
             self._special(found, member)
+
+    def finish(self) -> None:
+        """Write the end of the archive."""
+        _write(self._output, bytes(2 * BLOCK))
 
     def _mark(self, found: Found, name: bytes, below: bytes = b"") -> None:
         above = below or found.path.rpartition(b"/")[0]

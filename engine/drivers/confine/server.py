@@ -1,9 +1,9 @@
 """The fork server: a small process that has loaded all that tree work takes, and forks a worker for each request.
 
 `main` runs in it. A request is one message on the socket that is descriptor 3: JSON, and with it the descriptors
-`lifeline`, `answer`, `tree` (a detached mount), then the job's own. The worker writes a blank to `answer` when it
-begins and one JSON value when it is done. When the daemon closes `lifeline` or dies, the kernel ends the worker; when
-it closes the socket or dies, the server ends.
+`lifeline`, `answer`, `tree` (a detached mount, or a mount namespace), then the job's own. The worker writes a blank to
+`answer` when it begins and one JSON value when it is done. When the daemon closes `lifeline` or dies, the kernel ends
+the worker; when it closes the socket or dies, the server ends.
 
 Imports as little as it can: its memory counts for the daemon's.
 """
@@ -81,7 +81,10 @@ def _die_with(lifeline: int) -> None:
 
 def _reply(request: dict[str, Any], tree: int, fds: Sequence[int]) -> dict[str, Any]:
     try:
-        jail.enter(tree)
+        if request["namespace"]:
+            jail.enter_namespace(tree)
+        else:
+            jail.enter(tree)
         root = os.open("/", _DIRECTORY)
         return {"done": JOBS[request["job"]](root, request["arguments"], fds)}
     except ArchiveRefused as error:

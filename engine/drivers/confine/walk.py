@@ -42,13 +42,14 @@ class _Level:
             self.names = sorted((os.fsencode(entry.name) for entry in entries), reverse=True)
 
 
-def walk(root: int) -> Iterator[Found]:
+def walk(root: int, *, prefix: bytes = b"", mounts: bool = False) -> Iterator[Found]:
     """Yield all that is below the directory `root`, each directory before its content. What vanishes is left out.
 
+    Paths begin with `prefix`; with `mounts`, what is mounted in the tree is gone through as well.
     A directory that is deeper than descriptors suffice for is an OSError (EMFILE).
     """
     device = os.fstat(root).st_dev
-    levels = [_Level(b"", os.open(".", _DIRECTORY, dir_fd=root))]
+    levels = [_Level(prefix, os.open(".", _DIRECTORY, dir_fd=root))]
     try:
         while levels:
             level = levels[-1]
@@ -59,7 +60,7 @@ def walk(root: int) -> Iterator[Found]:
             if found is None:
                 continue
             yield found
-            if found.is_directory and found.status.st_dev == device:
+            if found.is_directory and (mounts or found.status.st_dev == device):
                 _descend(levels, found)
     finally:
         for level in levels:

@@ -28,10 +28,13 @@ _ATTRIBUTES = syscalls.MOUNT_ATTR_NODEV | syscalls.MOUNT_ATTR_NOEXEC | syscalls.
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A job for a worker whose whole world is the tree `root`. `fds` stay the caller's."""
+    """A job for a worker whose whole world is the tree `root`, or the mount namespace that `root` is the descriptor of.
+
+    `fds` stay the caller's, as does a namespace.
+    """
 
     job: str
-    root: Path
+    root: Path | int
     arguments: Mapping[str, Any] = field(default_factory=dict)
     fds: Sequence[int] = ()
 
@@ -136,16 +139,23 @@ def _send(server: socket.socket | None, request: Request, ends: tuple[int, int])
     """Pin the tree and send the request. Blocks; call in a thread."""
     if server is None:
         return
-    # A mount of the one tree, without what is mounted in it, in no namespace: it exists only for the worker.
-    tree = syscalls.open_tree(request.root, syscalls.OPEN_TREE_CLONE)
+    tree = os.dup(request.root) if isinstance(request.root, int) else _cloned(request.root)
     try:
-        with contextlib.suppress(OSError):  # Linux 5.12; a hardening only.
-            syscalls.mount_setattr(tree, _ATTRIBUTES)
-        message = json.dumps({"job": request.job, "arguments": dict(request.arguments)}).encode()
+        namespace = isinstance(request.root, int)
+        asked = {"job": request.job, "namespace": namespace, "arguments": dict(request.arguments)}
+        message = json.dumps(asked).encode()
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             socket.send_fds(server, [message], [*ends, tree, *request.fds])
     finally:
         os.close(tree)
+
+
+def _cloned(root: Path) -> int:
+    """Return a mount of the one tree, without what is mounted in it, in no namespace: it exists only for the worker."""
+    tree = syscalls.open_tree(root, syscalls.OPEN_TREE_CLONE)
+    with contextlib.suppress(OSError):  # Linux 5.12; a hardening only.
+        syscalls.mount_setattr(tree, _ATTRIBUTES)
+    return tree
 
 
 async def _to_its_end(work: Awaitable[None]) -> None:

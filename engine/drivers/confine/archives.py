@@ -1,0 +1,90 @@
+"""The daemon's side of `docker cp`: what a container sees, handed to a confined worker."""
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.drivers.confine.workers import Request, Workers
+from engine.drivers.linux import syscalls
+
+_CLONE = syscalls.OPEN_TREE_CLONE | syscalls.AT_RECURSIVE
+
+
+@dataclass(frozen=True, slots=True)
+class ViewMount:
+    """A directory or file of the host that is mounted in a stopped container's tree."""
+
+    destination: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a container sees: `root` is the descriptor of its mount namespace, or its tree, to mount `mounts` on."""
+
+    root: int | Path
+    mounts: Sequence[ViewMount] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PutOptions:
+    """How an archive is put into a container: `owner` None keeps that of the archive.
+
+    `volumes` are the places of volumes and whether they can be written, the innermost first.
+    """
+
+    owner: tuple[int, int] | None = None
+    keep_kinds: bool = False
+    readonly_root: bool = False
+    volumes: Sequence[tuple[str, bool]] = ()
+
+
+class Archives:
+    """Looks into containers, takes archives out of them and puts archives into them."""
+
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+
+    async def stat(self, view: View, path: str) -> Mapping[str, Any]:
+        """Return `mode`, `size`, `mtime` (ns), `target` of what is at a path, or `missing`. Raises OSError."""
+        return await self._run("archive_stat", view, {"path": path})
+
+    async def get(self, view: View, path: str, name: str, output: int) -> None:
+        """Write what is at a path to a descriptor, as an archive in which it is called `name`. Raises OSError."""
+        await self._run("archive_get", view, {"path": path, "name": name}, output)
+
+    async def put(self, view: View, path: str, source: int, options: PutOptions) -> Mapping[str, Any]:
+        """Unpack the archive that a descriptor gives into a directory.
+
+        Returns nothing, or why not: `missing`, `not_directory`, `read_only`, `error`. Raises ArchiveRefused, OSError.
+        """
+        arguments = {
+            "path": path,
+            "owner": options.owner,
+            "keep_kinds": options.keep_kinds,
+            "readonly_root": options.readonly_root,
+            "volumes": list(options.volumes),
+        }
+        return await self._run("archive_put", view, arguments, source)
+
+    async def _run(self, job: str, view: View, arguments: Mapping[str, Any], *fds: int) -> Mapping[str, Any]:
+        with ExitStack() as stack:
+            mounts = await asyncio.to_thread(_clone_all, stack, view.mounts)
+            places = [mount.destination for mount in view.mounts]
+            request = Request(job, view.root, {**arguments, "mounts": places}, [*mounts, *fds])
+            answer: Mapping[str, Any] = await self._workers.run(request)
+            return answer
+
+
+def _clone_all(stack: ExitStack, mounts: Sequence[ViewMount]) -> list[int]:
+    """Return detached mounts of the sources, with what is mounted in them. Blocks; call in a thread."""
+    fds = []
+    for mount in mounts:
+        fd = syscalls.open_tree(mount.source, _CLONE)
+        stack.callback(os.close, fd)
+        fds.append(fd)
+    return fds
