@@ -147,6 +147,7 @@ class Attacher:
         """Put published ports, which are held, in force. Raises OSError."""
         if published.rules:
             await self._kernel.firewall.publish(published.rules)
+            self._in_background(self._forget_udp(published))
         for relayed in published.relayed:
             await self._kernel.relay.open(relayed)
 
@@ -185,8 +186,20 @@ class Attacher:
         if live.namespace:
             await self._kernel.netlink.remove_namespace(live.namespace)
         await self._kernel.netlink.remove_links(e.host_link for e in endpoints if e.host_link)
+        await self._forget_udp(live.published)
         for endpoint in endpoints:
             self._planner.give_back(endpoint)
+
+    async def _forget_udp(self, published: Published) -> None:
+        """Let the rules as they are now decide where UDP clients' packets go that were led elsewhere so far."""
+        udp = [r for r in published.rules if r.protocol == "udp" and not r.ipv6]
+        if not udp:
+            return
+        try:
+            addresses, ports = {r.container_address for r in udp}, {r.host_port for r in udp}
+            await self._kernel.netlink.forget_udp(addresses, ports)
+        except OSError as error:
+            log.warning("UDP clients of published ports may be misled for a while: %s", error)
 
     def announce(self, action: str, endpoint: Endpoint) -> None:
         """Publish that a container is, or is no longer, on a network."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from engine.core.model.network import Network
 from engine.domain.networks import options
 from engine.domain.networks.addresses import NetworkAddresses
-from engine.domain.networks.failures import LinkFailed
+from engine.domain.networks.failures import BridgeDown, LinkFailed
 from engine.domain.networks.ipam import AddressSpace, mac_of
 from engine.drivers.firewall.rules import BridgeRules, Firewall
 from engine.drivers.netlink.bridges import Bridge
@@ -24,7 +24,9 @@ class BridgeNetworks:
         self._rules: dict[str, BridgeRules] = {}
 
     def addresses(self, network_id: str) -> NetworkAddresses:
-        """Return the addresses of a network that is up."""
+        """Return the addresses of a network that is up. Raises BridgeDown."""
+        if network_id not in self._addresses:
+            raise BridgeDown(network_id)
         return self._addresses[network_id]
 
     def is_up(self, network_id: str) -> bool:

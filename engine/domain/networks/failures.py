@@ -182,6 +182,13 @@ class PortUnavailable(Internal):
         )
 
 
+class BridgeDown(Internal):
+    """A network's bridge could not be made when the daemon started; the log says why."""
+
+    def __init__(self, network_id: str) -> None:
+        super().__init__(f"the bridge of network {network_id} is not available")
+
+
 class LinkFailed(Internal):
     """The kernel refuses a bridge, a veth or a namespace."""
 

@@ -9,13 +9,14 @@ import contextlib
 import errno
 import ipaddress
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from engine.drivers.linux.sysctl import read_sysctl, write_sysctl
 from engine.drivers.netlink import messages
 from engine.drivers.netlink.bridges import Bridge, bridge_addresses, ensure_bridge, remove_link
+from engine.drivers.netlink.conntrack import forget_udp
 from engine.drivers.netlink.links import all_links, index_of, routed_networks
 from engine.drivers.netlink.messages import Interface, Message
 from engine.drivers.netlink.namespaces import Namespaces
@@ -125,6 +126,10 @@ class Netlink:
     async def remove_links(self, names: Iterable[str]) -> None:
         """Remove several links. Idempotent."""
         await asyncio.to_thread(_remove_host_links, list(names))
+
+    async def forget_udp(self, addresses: Collection[str], ports: Collection[int]) -> None:
+        """Forget UDP exchanges with containers' IPv4 addresses, and those with ports of the host. Raises OSError."""
+        await asyncio.to_thread(forget_udp, addresses, ports)
 
     async def link_names(self) -> list[str]:
         """Return the names of all links of the host."""

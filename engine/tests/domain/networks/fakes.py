@@ -67,6 +67,8 @@ class FakeNetlink:
     async def remove_links(self, names) -> None:
         self.links -= set(names)
 
+    async def forget_udp(self, addresses, ports) -> None: ...
+
     async def link_names(self) -> list[str]:
         return [*self.links, *self.bridges]
 
