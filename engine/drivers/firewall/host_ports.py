@@ -106,9 +106,9 @@ def _bound_socket(wanted: HostPort) -> socket.socket | None:
     # that are merely bound as well; listening for a moment tells.
     bound = _bind(wanted, reuse=True)
     try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
         bound.listen(1)
         bound.shutdown(socket.SHUT_RD)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     except OSError:
         bound.close()
         raise

@@ -29,21 +29,30 @@ def family_of(address: str) -> str:
 
 def table_script(table: str, family: str) -> str:
     """Return the commands that make a daemon's table of a family anew, with nothing particular in it."""
-    address, loopback = _TYPES[family], _LOOPBACK[family]
-    own_loopback = "ip6 daddr ::1 return" if family == "ip6" else ""
+    at = f"{family} {table}"
+    inside = _sets(family) + _translation(family) + _filters(family)
+    return f"add table {at}\ndelete table {at}\ntable {at} {{\n{inside}}}\n"
+
+
+def _sets(family: str) -> str:
+    address = _TYPES[family]
     return f"""
-add table {family} {table}
-delete table {family} {table}
-table {family} {table} {{
   map ports {{ type {address} . inet_proto . inet_service : {address} . inet_service; }}
   map ports_any {{ type inet_proto . inet_service : {address} . inet_service; }}
   set bridges {{ type ifname; }}
   set internal {{ type ifname; }}
   set within {{ type ifname . ifname; }}
   set masqueraded {{ type {address}; flags interval; }}
-  chain raw {{
-    type filter hook prerouting priority raw; policy accept;
-    iifname @bridges {family} daddr {loopback} drop
+"""
+
+
+def _translation(family: str) -> str:
+    loopback = _LOOPBACK[family]
+    own_loopback = "ip6 daddr ::1 return" if family == "ip6" else ""
+    return f"""
+  chain publish {{
+    dnat to {family} daddr . meta l4proto . th dport map @ports
+    dnat to meta l4proto . th dport map @ports_any
   }}
   chain prerouting {{
     type nat hook prerouting priority dstnat; policy accept;
@@ -55,21 +64,20 @@ table {family} {table} {{
     {own_loopback}
     fib daddr type local jump publish
   }}
-  chain publish {{
-    dnat to {family} daddr . meta l4proto . th dport map @ports
-    dnat to meta l4proto . th dport map @ports_any
-  }}
   chain postrouting {{
     type nat hook postrouting priority srcnat; policy accept;
     {family} saddr {loopback} oifname @bridges masquerade
     {family} saddr @masqueraded oifname != @bridges masquerade
     {family} saddr @masqueraded ct status dnat masquerade
   }}
-  chain forward {{
-    type filter hook forward priority filter; policy accept;
-    ct state established,related accept
-    oifname @bridges jump inward
-    iifname @internal drop
+"""
+
+
+def _filters(family: str) -> str:
+    return f"""
+  chain raw {{
+    type filter hook prerouting priority raw; policy accept;
+    iifname @bridges {family} daddr {_LOOPBACK[family]} drop
   }}
   chain inward {{
     iifname . oifname @within accept
@@ -77,7 +85,12 @@ table {family} {table} {{
     ct status dnat accept
     drop
   }}
-}}
+  chain forward {{
+    type filter hook forward priority filter; policy accept;
+    ct state established,related accept
+    oifname @bridges jump inward
+    iifname @internal drop
+  }}
 """
 
 

@@ -6,6 +6,7 @@ It listens on the very socket that holds the host port. TCP only: a UDP port of 
 import asyncio
 import contextlib
 import logging
+import socket
 from dataclasses import dataclass
 
 from engine.drivers.firewall.host_ports import HostPort, HostPorts
@@ -37,6 +38,9 @@ class Relay:
             if listener is not None:
                 listener.close()
             return
+
+        # Connections that outlive this daemon then do not keep the next one off the port; a listener keeps off others.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await _carry_both(reader, writer, relayed)
