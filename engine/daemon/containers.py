@@ -11,10 +11,12 @@ from engine.daemon.drivers import Drivers
 from engine.daemon.resources import Resources
 from engine.domain.containers.announce import Announcer
 from engine.domain.containers.archive import Archive
+from engine.domain.containers.commit import CommitParts, ContainerCommitter
 from engine.domain.containers.create import Creator, Surroundings
 from engine.domain.containers.erase import Belongings, Eraser
 from engine.domain.containers.exec import Execs
 from engine.domain.containers.exec_process import ExecProcess
+from engine.domain.containers.export import Exporter
 from engine.domain.containers.health import HealthMonitor
 from engine.domain.containers.host import Host, HostSettings, gather_facts
 from engine.domain.containers.limits import Limits
@@ -37,6 +39,7 @@ from engine.domain.containers.table import ContainerTable
 from engine.domain.containers.top import Top
 from engine.domain.containers.views import Views
 from engine.domain.containers.wait import Waits
+from engine.domain.images.commit import Committer
 from engine.drivers.cgroups.abilities import Abilities
 
 _THERMAL = "sys/devices/system/cpu/cpu[0-9]*/thermal_throttle"
@@ -65,6 +68,8 @@ class Containers:
     stats: StatsReader
     views: Views
     archive: Archive
+    exporter: Exporter
+    committer: ContainerCommitter
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,13 @@ def build_containers(config: Config, drivers: Drivers, resources: Resources, abi
     supervisor = Supervisor(table, runner, eraser, ground.waits, ground.announcer)
     stopper = Stopper(table, runner, supervisor, ground.waits, ground.announcer)
     execs = Execs(table, ExecProcess(host, drivers.runtimes, drivers.confine), drivers.conmon, ground.announcer)
+    commit_parts = CommitParts(
+        stopper,
+        Committer(resources.stores, resources.image_events),
+        drivers.overlay,
+        drivers.confine,
+        ground.announcer,
+    )
     views = Views(table, drivers.overlay, resources.volumes, paths, ground.announcer)
     holdings = Holdings(resources.images, resources.networks, resources.volumes)
     return Containers(
@@ -118,6 +130,8 @@ def build_containers(config: Config, drivers: Drivers, resources: Resources, abi
         stats=StatsReader(table, drivers.cgroups),
         views=views,
         archive=Archive(table, views, drivers.confine, ground.announcer),
+        exporter=Exporter(table, views, drivers.confine, drivers.overlay, ground.announcer),
+        committer=ContainerCommitter(table, commit_parts),
     )
 
 

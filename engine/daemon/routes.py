@@ -6,6 +6,7 @@ from engine.api.handlers.containers.archive import ArchiveHandlers
 from engine.api.handlers.containers.attach import StreamHandlers
 from engine.api.handlers.containers.create import CreateHandlers
 from engine.api.handlers.containers.exec import ExecHandlers
+from engine.api.handlers.containers.export import ExportHandlers
 from engine.api.handlers.containers.inspect import InspectHandlers
 from engine.api.handlers.containers.lifecycle import LifecycleHandlers, WaitHandlers
 from engine.api.handlers.containers.stats import StatsHandlers
@@ -68,6 +69,7 @@ def _container_handlers(resources: Resources, containers: Containers) -> list[Ha
         InspectHandlers(parts.table, parts.execs, resources.images, parts.sizer, parts.top),
         StatsHandlers(parts.stats),
         ArchiveHandlers(parts.archive),
+        ExportHandlers(parts.exporter, parts.committer),
     ]
 
 

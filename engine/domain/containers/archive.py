@@ -1,6 +1,7 @@
 """`docker cp`: what is at a path in a container, taken out and put in as tar archives, running or not."""
 
 import asyncio
+import contextlib
 import posixpath
 import stat
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -15,7 +16,7 @@ from engine.domain.containers.views import Views
 from engine.drivers.confine.archives import PutOptions, View
 from engine.drivers.confine.confine import Confine
 from engine.drivers.confine.failures import ArchiveRefused
-from engine.drivers.linux.pipes import Pipe, feed, pieces
+from engine.drivers.linux.pipes import Pipe, feed, output_of
 
 _ACCOUNT_FILE_LIMIT = 8 << 20
 
@@ -104,18 +105,13 @@ class Archive:
         async with self._views.everything(container) as view:
             yield await self._stat(view, reference, path)
             self._announcer.container(container, "archive-path", path=path)
-            with Pipe() as pipe:
-                work = asyncio.ensure_future(self._confine.archives.get(view, full, _name(full), pipe.writer))
-                try:
-                    await asyncio.sleep(0)
-                    async for piece in _until(work, pipe):
+            work = lambda output: self._confine.archives.get(view, full, _name(full), output)  # noqa: E731
+            try:
+                async with contextlib.aclosing(output_of(work)) as archive:
+                    async for piece in archive:
                         yield piece
-                    await work
-                except OSError as error:
-                    raise ArchiveFailed(_reason(error)) from error
-                finally:
-                    work.cancel()
-                    await asyncio.wait((work,))
+            except OSError as error:
+                raise ArchiveFailed(_reason(error)) from error
 
     async def put(self, reference: str, extraction: Extraction, chunks: AsyncIterator[bytes]) -> None:
         """Unpack an archive into a directory. Raises ContainerNotFound, PathNotFound, NotADirectory, …."""
@@ -160,13 +156,6 @@ class Archive:
             )
         user = resolve_user(container.config.user, passwd or b"", group or b"", ())
         return user.uid, user.gid
-
-
-async def _until(work: "asyncio.Future[None]", pipe: Pipe) -> AsyncGenerator[bytes, None]:
-    """Yield what the worker writes. Its end of the pipe is ours as well until it is done."""
-    work.add_done_callback(lambda _: pipe.close_writer())
-    async for piece in pieces(pipe.reader):
-        yield piece
 
 
 def _reason(error: Exception) -> str:

@@ -71,6 +71,16 @@ class Archives:
         }
         return await self._run("archive_put", view, arguments, source)
 
+    async def changes(self, upper: Path, lowers: Sequence[Path]) -> list[tuple[str, int]]:
+        """Return what a container's own layer changes in those below, the uppermost first. Raises OSError.
+
+        Paths from the root, and 0 for changed, 1 for added, 2 for deleted.
+        """
+        with ExitStack() as stack:
+            fds = await asyncio.to_thread(_open_all, stack, lowers)
+            found = await self._workers.run(Request("changes", upper, fds=fds))
+            return [(path, kind) for path, kind in found]
+
     async def _run(self, job: str, view: View, arguments: Mapping[str, Any], *fds: int) -> Mapping[str, Any]:
         with ExitStack() as stack:
             mounts = await asyncio.to_thread(_clone_all, stack, view.mounts)
@@ -87,4 +97,13 @@ def _clone_all(stack: ExitStack, mounts: Sequence[ViewMount]) -> list[int]:
         fd = syscalls.open_tree(mount.source, _CLONE)
         stack.callback(os.close, fd)
         fds.append(fd)
+    return fds
+
+
+def _open_all(stack: ExitStack, directories: Sequence[Path]) -> list[int]:
+    """Blocks; call in a thread."""
+    fds = []
+    for directory in directories:
+        fds.append(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        stack.callback(os.close, fds[-1])
     return fds

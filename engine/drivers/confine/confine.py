@@ -110,7 +110,7 @@ class Confine:
         return int(await self._workers.run(Request("disk_usage", tree)))
 
     async def pack(self, tree: Path, output: int) -> int:
-        """Write a layer's tree as a tar archive to a descriptor; return the bytes it takes on the disk. Raises OSError."""
+        """Write a layer's tree as a tar archive to a descriptor; return the bytes on the disk. Raises OSError."""
         answer = await self._workers.run(Request("pack", tree, fds=[output]))
         return int(answer["size"])
 
@@ -120,7 +120,7 @@ class Confine:
         return Fingerprint(answer["digest"], answer["kind"])
 
     async def build_copy(self, tree: Path, source: Path, options: CopyOptions) -> int:
-        """Copy from the tree `source` into `tree`; return how many sources there were. Raises ArchiveRefused, OSError."""
+        """Copy from the tree `source` into `tree`; return the number of sources. Raises ArchiveRefused, OSError."""
         with ExitStack() as stack:
             top = _opened(stack, source, _DIRECTORY)
             answer = await self._workers.run(Request("build_copy", tree, asdict(options), [top]))

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from engine.drivers.confine import container_fs
+from engine.drivers.confine import changes, container_fs
 from engine.drivers.confine.build_copy import build_copy
 from engine.drivers.confine.copy_up import copy_up
 from engine.drivers.confine.fingerprint import fingerprint
@@ -56,6 +56,7 @@ JOBS: dict[str, Job] = {
     "archive_put": container_fs.put,
     "archive_stat": container_fs.stat_path,
     "build_copy": _build_copy,
+    "changes": changes.job,
     "content_size": _content_size,
     "copy_up": _copy_up,
     "disk_usage": _disk_usage,

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import fcntl
 import os
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from typing import Any
 
 _SIZE = 1 << 20
 _READ = 1 << 18
@@ -50,6 +51,20 @@ async def pieces(fd: int) -> AsyncGenerator[bytes, None]:
         if not data:
             return
         yield data
+
+
+async def output_of(work: Callable[[int], Coroutine[Any, Any, object]]) -> AsyncGenerator[bytes, None]:
+    """Yield what `work` writes to the descriptor that it is given, then raise its errors. Closed early, it ends."""
+    with Pipe() as pipe:
+        task = asyncio.ensure_future(work(pipe.writer))
+        task.add_done_callback(lambda _: pipe.close_writer())
+        try:
+            async for piece in pieces(pipe.reader):
+                yield piece
+            await task
+        finally:
+            task.cancel()
+            await asyncio.wait((task,))
 
 
 async def feed(fd: int, chunks: AsyncIterator[bytes]) -> bool:

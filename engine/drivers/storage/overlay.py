@@ -85,6 +85,11 @@ class OverlayDriver:
         """Return the writable directory: what the container has changed."""
         return self._tree(container_id).upper
 
+    def lowers(self, container_id: str) -> list[Path]:
+        """Return the directories below it, the uppermost first. Reads a small file. Raises OSError."""
+        chains = self._tree(container_id).layers.read_text().split()
+        return [*(self._layers.path(chain) for chain in reversed(chains)), self._root / _SKELETON]
+
     async def create(self, container_id: str, chains: Sequence[str]) -> None:
         """Make a container's directory above these layers (chain IDs, bottom first). Raises OSError."""
         await asyncio.to_thread(self._create, self._tree(container_id), chains)
@@ -142,8 +147,7 @@ class OverlayDriver:
 
     def _mount(self, tree: _Tree) -> Path:
         if not tree.merged.is_mount():
-            lowers = [self._layers.path(chain) for chain in reversed(tree.layers.read_text().split())]
-            _mount_overlay(tree, [*lowers, self._root / _SKELETON])
+            _mount_overlay(tree, self.lowers(tree.home.name))
         return tree.merged
 
     def _bury(self, tree: _Tree) -> Path | None:
