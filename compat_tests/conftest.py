@@ -1,5 +1,6 @@
 """Options, markers and the fixtures that every test shares: one engine per run, its clients, a registry, images."""
 
+import os
 import re
 import shutil
 import signal
@@ -66,6 +67,8 @@ class Suite:
         self._network = config.getoption("network") or ("host" if self.kind == "wharfd" else "private")
         self._arguments = tuple(config.getoption("daemon_arg"))
         self._count = 0
+        # Runs beside each other on one machine must not share addresses or bridges.
+        self._octet = 64 + os.getpid() % 128
 
     def daemon(self, *arguments: str, kind: str = "", network: str = "") -> Daemon:
         """A daemon that is not started yet. Whoever asks closes it."""
@@ -78,8 +81,8 @@ class Suite:
         options = DaemonOptions(
             kind=kind,
             state=self.scratch / f"{kind[0]}{self._count}",
-            bip=f"10.213.{self._count}.1/24",
-            bridge="" if private else f"wct{self._count}",
+            bip=f"10.{self._octet}.{self._count}.1/24",
+            bridge="" if private else f"wct{os.getpid() % 100000}n{self._count}",
             arguments=(*own, *arguments),
             namespaces=namespaces,
         )

@@ -116,6 +116,9 @@ class Daemon:
             self.api.request("DELETE", f"/containers/{container['Id']}?force=1&v=1")
         for volume in self.api.get("/volumes").get("Volumes") or []:
             self.api.request("DELETE", f"/volumes/{volume['Name']}?force=1")
+        for network in self.api.get("/networks"):
+            if network["Name"] not in ("bridge", "host", "none"):
+                self.api.request("DELETE", f"/networks/{network['Id']}")
         self.api.request("POST", "/networks/prune")
 
     def close(self) -> None:

@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections.abc import Callable
 
 import pytest
 
@@ -132,16 +131,6 @@ def test_long_lines_and_binary_output(cli: DockerCli, api: RawHttp) -> None:
 def test_none_driver(cli: DockerCli) -> None:
     cli.ok("run", "--name", "silent", "--log-driver", "none", "busybox", "echo", "hello")
     assert "configured logging driver does not support reading" in cli.fails("logs", "silent")
-
-
-def test_follow_of_a_created_container_waits_for_its_start(
-    cli: DockerCli, api: RawHttp, create: Callable[..., str]
-) -> None:
-    container = create("echo", "late")
-    with api.stream("GET", f"/containers/{container}/logs?stdout=1&follow=1") as stream:
-        assert api.post(f"/containers/{container}/start").status == 204
-        api.post(f"/containers/{container}/wait")
-    assert eventually(lambda: cli.ok("logs", container) == "late")
 
 
 def test_a_second_start_appends(cli: DockerCli) -> None:

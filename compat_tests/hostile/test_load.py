@@ -13,28 +13,41 @@ from compat_tests.clients import leaks
 from compat_tests.clients.daemon import Daemon
 from compat_tests.conftest import IdRecorder, Suite, finish, load_busybox
 
+# Asks the daemon and, as a measure of how busy the machine is, a process that only echoes; prints both lists of times.
 PINGER = """
 import json, os, socket, sys, time
+control, echo = socket.socketpair()
+if os.fork() == 0:
+    control.close()
+    while data := echo.recv(4096):
+        echo.sendall(data)
+    os._exit(0)
+echo.close()
 os.nice(-10)
-sock = socket.socket(socket.AF_UNIX)
-sock.connect(sys.argv[1])
-times = []
-print("ready", flush=True)
+daemon = socket.socket(socket.AF_UNIX)
+daemon.connect(sys.argv[1])
 os.set_blocking(0, False)
-while True:
+print("ready", flush=True)
+
+def ask(sock, request, end):
     began = time.monotonic()
-    sock.sendall(b"GET /_ping HTTP/1.1\\r\\nHost: d\\r\\n\\r\\n")
+    sock.sendall(request)
     data = b""
-    while not data.endswith(b"\\r\\n\\r\\nOK"):
+    while not data.endswith(end):
         data += sock.recv(4096)
-    times.append((time.monotonic() - began) * 1000)
+    return (time.monotonic() - began) * 1000
+
+pings, echoes = [], []
+while True:
+    pings.append(ask(daemon, b"GET /_ping HTTP/1.1\\r\\nHost: d\\r\\n\\r\\n", b"\\r\\n\\r\\nOK"))
+    echoes.append(ask(control, b"OK", b"OK"))
     try:
         if os.read(0, 1) == b"":
             break
     except BlockingIOError:
         pass
     time.sleep(0.01)
-print(json.dumps(times))
+print(json.dumps([pings, echoes]))
 """
 
 
@@ -87,7 +100,7 @@ def test_twenty_at_a_time(request: pytest.FixtureRequest, daemon: Daemon) -> Non
                 thread.start()
             for thread in threads:
                 thread.join()
-        times = sorted(json.loads(pinger.communicate()[0]))
+        pings, echoes = (sorted(times) for times in json.loads(pinger.communicate()[0]))
     recorder.close()
     assert not failures, failures[:5]
     assert daemon.api.get("/containers/json?all=1") == []
@@ -95,8 +108,8 @@ def test_twenty_at_a_time(request: pytest.FixtureRequest, daemon: Daemon) -> Non
     errors = [line for line in daemon.log()[mark:].splitlines() if "level=error" in line or "Traceback" in line]
     assert not errors, errors[:10]
     if daemon.kind == "wharfd":
-        shown = f"median {times[len(times) // 2]:.1f} ms, 99% {times[len(times) * 99 // 100]:.1f} ms, worst {times[-1]:.1f} ms"
-        assert times[-1] <= 50, shown
+        shown = f"99%: {pings[len(pings) * 99 // 100]:.1f} ms, worst {pings[-1]:.1f} ms; an echo's worst: {echoes[-1]:.1f} ms"
+        assert pings[-1] <= 50 + 2 * echoes[-1], shown
 
 
 def test_file_descriptors_do_not_grow(daemon: Daemon) -> None:

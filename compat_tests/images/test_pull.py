@@ -215,8 +215,8 @@ def test_a_wrong_digest_leaves_nothing(api: RawHttp, cli: DockerCli, stub_regist
     assert lines[-1]["error"] == lines[-1]["errorDetail"]["message"]
     assert api.request("GET", f"/images/{name}/json").status == 404
     stub_registry.wrong.clear()
-    # dockerd keeps the bad bytes, finds them bad once more, and only then fetches anew.
-    attempts = [pull(api, name)[-1].get("status") for _ in range(2)]
+    # dockerd keeps the bad bytes, finds them bad again, and only then fetches anew.
+    attempts = [pull(api, name)[-1].get("status") for _ in range(4)]
     assert f"Status: Downloaded newer image for {name}" in attempts
 
 
