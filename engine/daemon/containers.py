@@ -37,6 +37,7 @@ from engine.domain.containers.streams import Streams
 from engine.domain.containers.supervisor import Supervisor
 from engine.domain.containers.table import ContainerTable
 from engine.domain.containers.top import Top
+from engine.domain.containers.update import Updater
 from engine.domain.containers.views import Views
 from engine.domain.containers.wait import Waits
 from engine.domain.images.commit import Committer
@@ -70,6 +71,7 @@ class Containers:
     archive: Archive
     exporter: Exporter
     committer: ContainerCommitter
+    updater: Updater
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +103,14 @@ def build_containers(config: Config, drivers: Drivers, resources: Resources, abi
     supervisor = Supervisor(table, runner, eraser, ground.waits, ground.announcer)
     stopper = Stopper(table, runner, supervisor, ground.waits, ground.announcer)
     execs = Execs(table, ExecProcess(host, drivers.runtimes, drivers.confine), drivers.conmon, ground.announcer)
-    commit_parts = CommitParts(
-        stopper,
-        Committer(resources.stores, resources.image_events),
-        drivers.overlay,
-        drivers.confine,
-        ground.announcer,
-    )
+    limits = _limits(abilities, drivers, seccomp=host.facts.seccomp)
     views = Views(table, drivers.overlay, resources.volumes, paths, ground.announcer)
     holdings = Holdings(resources.images, resources.networks, resources.volumes)
     return Containers(
         table=table,
         waits=ground.waits,
         supervisor=supervisor,
-        creator=_creator(ground, belongings, host),
+        creator=_creator(ground, belongings, host, limits),
         stopper=stopper,
         remover=Remover(table, stopper, supervisor, eraser, ground.announcer),
         runner=runner,
@@ -131,7 +127,8 @@ def build_containers(config: Config, drivers: Drivers, resources: Resources, abi
         views=views,
         archive=Archive(table, views, drivers.confine, ground.announcer),
         exporter=Exporter(table, views, drivers.confine, drivers.overlay, ground.announcer),
-        committer=ContainerCommitter(table, commit_parts),
+        committer=_committer(ground, stopper),
+        updater=Updater(table, runner, limits, ground.announcer),
     )
 
 
@@ -144,12 +141,19 @@ def _runner(ground: _Ground, host: Host, logs: LogFiles, streams: Streams) -> Ru
     return Runner(machinery, rootfs, sandbox, streams)
 
 
-def _creator(ground: _Ground, belongings: Belongings, host: Host) -> Creator:
+def _committer(ground: _Ground, stopper: Stopper) -> ContainerCommitter:
+    drivers, resources = ground.drivers, ground.resources
+    images = Committer(resources.stores, resources.image_events)
+    parts = CommitParts(stopper, images, drivers.overlay, drivers.confine, ground.announcer)
+    return ContainerCommitter(ground.table, parts)
+
+
+def _creator(ground: _Ground, belongings: Belongings, host: Host, limits: Limits) -> Creator:
     drivers, resources = ground.drivers, ground.resources
     around = Surroundings(
         paths=ground.paths,
         defaults=_defaults(ground.config, drivers, host.facts.hostname),
-        limits=_limits(ground.abilities, drivers, seccomp=host.facts.seccomp),
+        limits=limits,
         announcer=ground.announcer,
         find_network=resources.networks.find,
     )

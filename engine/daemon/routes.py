@@ -10,6 +10,7 @@ from engine.api.handlers.containers.export import ExportHandlers
 from engine.api.handlers.containers.inspect import InspectHandlers
 from engine.api.handlers.containers.lifecycle import LifecycleHandlers, WaitHandlers
 from engine.api.handlers.containers.stats import StatsHandlers
+from engine.api.handlers.containers.update import UpdateHandlers
 from engine.api.handlers.distribution import DistributionHandlers
 from engine.api.handlers.images.archives import ImageArchiveHandlers
 from engine.api.handlers.images.change import ImageChangeHandlers
@@ -69,6 +70,7 @@ def _container_handlers(resources: Resources, containers: Containers) -> list[Ha
         InspectHandlers(parts.table, parts.execs, resources.images, parts.sizer, parts.top),
         StatsHandlers(parts.stats),
         ArchiveHandlers(parts.archive),
+        UpdateHandlers(parts.updater),
         ExportHandlers(parts.exporter, parts.committer),
     ]
 

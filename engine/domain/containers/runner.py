@@ -16,7 +16,7 @@ import msgspec
 
 from engine.core import times
 from engine.core.errors import WharfError
-from engine.core.model.container import Container, State, Status
+from engine.core.model.container import Container, HostConfig, State, Status
 from engine.domain.containers import health_rules, shm
 from engine.domain.containers.failures import NotRunning
 from engine.domain.containers.host import Host
@@ -26,6 +26,7 @@ from engine.domain.containers.paths import ContainerPaths
 from engine.domain.containers.rootfs import Rootfs, RootfsPreparer
 from engine.domain.containers.sandbox import Prepared, SandboxPreparer
 from engine.domain.containers.spec.build import oci_spec
+from engine.domain.containers.spec.limits import changed_resources
 from engine.domain.containers.streams import Streams
 from engine.drivers.cgroups.cgroups import Cgroups
 from engine.drivers.runtime import first_process
@@ -213,6 +214,12 @@ class Runner:
             await self._machinery.cgroups.thaw(container.id, container.state.pid)
         else:
             await runtime.resume(container.id)
+
+    async def limit(self, container: Container, host_config: HostConfig) -> None:
+        """Set the limits that `host_config` names on what runs. Raises RuntimeFailed."""
+        resources = changed_resources(host_config, v2=self._machinery.cgroups.v2)
+        if resources:
+            await self._runtime(container).update(container.id, resources)
 
     def _runtime(self, container: Container) -> OciRuntime:
         return self._machinery.runtimes.get(container.host_config.runtime)

@@ -119,13 +119,17 @@ class OciRuntime:
         """Thaw all processes. Raises RuntimeFailed."""
         await self._run("resume", container_id)
 
+    async def update(self, container_id: str, resources: Mapping[str, Any]) -> None:
+        """Change limits (`linux.resources` of the OCI configuration) of what runs. Raises RuntimeFailed."""
+        await self._run("update", "--resources", "-", container_id, stdin=msgspec.json.encode(resources))
+
     async def delete(self, container_id: str, *, force: bool = False) -> None:
         """Remove a container's cgroups and state; with `force` its processes as well. Raises RuntimeFailed."""
         if self.knows(container_id):
             await self._run("delete", *(["--force"] if force else []), container_id)
 
-    async def _run(self, *arguments: str) -> None:
-        done = await proc.run([self.program.path, *self.arguments, *arguments], env=ENVIRONMENT)
+    async def _run(self, *arguments: str, stdin: bytes = b"") -> None:
+        done = await proc.run([self.program.path, *self.arguments, *arguments], env=ENVIRONMENT, stdin=stdin)
         if done.returncode != 0:
             reason = done.error or f"exit status {done.returncode}"
             kind = UnknownProcess if any(gone in reason for gone in _GONE) else RuntimeFailed

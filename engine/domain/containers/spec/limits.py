@@ -53,6 +53,22 @@ def resources(request: SpecRequest) -> dict[str, Any]:
     return result
 
 
+def changed_resources(host_config: HostConfig, *, v2: bool) -> dict[str, Any]:
+    """Return the limits alone that `host_config` sets, for a change of what runs. Devices are none of them."""
+    result: dict[str, Any] = {}
+    if memory := _memory(host_config, v2=v2):
+        if host_config.memory_swap == -1:
+            memory["swap"] = -1
+        result["memory"] = memory
+    if cpu := _cpu(host_config):
+        result["cpu"] = cpu
+    if host_config.pids_limit is not None:
+        result["pids"] = {"limit": host_config.pids_limit if host_config.pids_limit > 0 else -1}
+    if host_config.blkio_weight:
+        result["blockIO"] = {"weight": host_config.blkio_weight}
+    return result
+
+
 def _memory(host_config: HostConfig, *, v2: bool) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key, value in (
