@@ -1,17 +1,21 @@
 """Puts drivers, domain and handlers together."""
 
 import asyncio
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from engine.api.app import Handlers
+from engine.config.reload import RELOADED
 from engine.config.settings import Config
+from engine.core.model.event import EventType
 from engine.daemon.containers import Containers, build_containers
-from engine.daemon.drivers import Drivers, start_drivers
+from engine.daemon.drivers import Drivers, registry_settings, start_drivers
 from engine.daemon.resources import Resources, build_resources
 from engine.daemon.routes import build_handlers
-from engine.daemon.system import system_handlers
+from engine.daemon.system import build_system, info_settings, system_handlers
 from engine.domain.containers.orphans import remove_orphans
+from engine.domain.system.info import System
 from engine.drivers.cgroups.abilities import detect
 
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
@@ -26,10 +30,14 @@ class Daemon:
         drivers: Drivers,
         resources: Resources,
         containers: Containers,
-        handlers: Sequence[Handlers],
+        system: System,
     ) -> None:
         self.config = config
-        self.handlers = handlers
+        self.handlers: Sequence[Handlers] = [
+            *build_handlers(config, drivers, resources, containers),
+            *system_handlers(system, drivers, resources, containers),
+        ]
+        self._system = system
         self._drivers = drivers
         self._resources = resources
         self._containers = containers
@@ -44,8 +52,14 @@ class Daemon:
         self._containers.health.start()
 
     def reload(self, config: Config) -> None:
-        """Take over settings that can change while the daemon runs."""
+        """Take over settings that can change while the daemon runs, and tell of it. Blocks (a small file)."""
         self.config = config
+        self._system.change(info_settings(config, self._drivers))
+        self._drivers.transport.settings = registry_settings(config)
+        if config.default_runtime in {runtime.name for runtime in self._drivers.runtimes.all()}:
+            self._drivers.runtimes.default = config.default_runtime
+        attributes = {"name": os.uname().nodename, **{name: str(getattr(config, name)) for name in RELOADED}}
+        self._resources.bus.publish(EventType.DAEMON, "reload", self._system.engine_id, attributes)
 
     async def close(self) -> None:
         """Stop looking after containers, which run on, and write what is not written."""
@@ -62,8 +76,5 @@ async def assemble(config: Config) -> Daemon:
     abilities = await asyncio.to_thread(detect, _CGROUP_ROOT, v2=drivers.cgroups.v2)
     resources = await build_resources(config, drivers)
     containers = build_containers(config, drivers, resources, abilities)
-    handlers = [
-        *build_handlers(config, drivers, resources, containers),
-        *system_handlers(config, drivers, resources, containers, abilities),
-    ]
-    return Daemon(config, drivers, resources, containers, handlers)
+    system = build_system(config, drivers, resources, containers, abilities)
+    return Daemon(config, drivers, resources, containers, system)

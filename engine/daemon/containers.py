@@ -135,7 +135,7 @@ def build_containers(config: Config, drivers: Drivers, resources: Resources, abi
 def _runner(ground: _Ground, host: Host, logs: LogFiles, streams: Streams) -> Runner:
     config, drivers, resources = ground.config, ground.drivers, ground.resources
     machinery = Machinery(drivers.conmon, drivers.runtimes, drivers.cgroups, ground.paths, host, logs)
-    rootfs = RootfsPreparer(drivers.overlay, drivers.confine, resources.volumes, ground.announcer)
+    rootfs = RootfsPreparer(drivers.overlay, drivers.confine, resources.volumes, ground.announcer, ground.paths)
     resolver = ResolverDefaults(config.dns, config.dns_search, config.dns_opts)
     sandbox = SandboxPreparer(ground.table, resources.networks, ground.paths, resolver)
     return Runner(machinery, rootfs, sandbox, streams)

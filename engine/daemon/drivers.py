@@ -59,7 +59,8 @@ class Drivers:
 async def start_drivers(config: Config) -> Drivers:
     """Make the directories and start the drivers. Raises OSError, WharfError where the host does not allow it."""
     data, run = config.data_root, config.exec_root
-    spool = run / "spool"
+    # Not below `run`, which is usually memory: what a slow client has not read yet may be large.
+    spool = data / "spool"
     await asyncio.to_thread(_make_directories, data, run, spool)
     store = await asyncio.to_thread(Store, data / "state.db")
     layers, content = LayerStore(data / "layers"), ContentStore(data / "content")

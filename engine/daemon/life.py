@@ -1,8 +1,11 @@
 """The daemon's life: start-up in an order that loses nothing, signals, shutdown with containers left running."""
 
 import asyncio
+import contextlib
 import logging
+import os
 import signal
+from pathlib import Path
 
 import uvloop
 
@@ -27,9 +30,13 @@ def run(config: Config) -> int:
 
 async def _live(config: Config) -> int:
     notifier = Notifier()
+    _keep_descriptors()
     # First of all, so that clients wait for a daemon that is still starting instead of being refused.
     listeners = await asyncio.to_thread(open_listeners, config.hosts, config.group, _tls(config))
+    started_in = Path.cwd()
     try:
+        # conmon leaves a file `oom` in its working directory.
+        os.chdir(config.exec_root)
         daemon = await _started(config)
     except BaseException:
         _close(listeners)
@@ -41,7 +48,7 @@ async def _live(config: Config) -> int:
     serving = await serve(app.server, listeners)
     notifier.ready()
     log.info("API listen on %s", ", ".join(config.hosts))
-    await _until_told(daemon, notifier)
+    await _until_told(daemon, notifier, started_in)
     notifier.stopping()
     await _stop(daemon, app, serving, config.shutdown_timeout)
     return 0
@@ -57,6 +64,14 @@ async def _started(config: Config) -> Daemon | None:
     return daemon
 
 
+def _keep_descriptors() -> None:
+    """What the daemon was started with is not for its children: conmon keeps what it inherits."""
+    for entry in list(Path("/proc/self/fd").iterdir()):
+        if int(entry.name) > 2:
+            with contextlib.suppress(OSError):
+                os.set_inheritable(int(entry.name), False)
+
+
 def _close(listeners: list[Listener]) -> None:
     for listener in listeners:
         listener.close()
@@ -68,7 +83,7 @@ def _tls(config: Config) -> TlsFiles | None:
     return TlsFiles(config.tlscert, config.tlskey, config.tlscacert if config.tlsverify else "")
 
 
-async def _until_told(daemon: Daemon, notifier: Notifier) -> None:
+async def _until_told(daemon: Daemon, notifier: Notifier, started_in: Path) -> None:
     """Return at SIGTERM or SIGINT; take over changed settings at each SIGHUP."""
     loop = asyncio.get_running_loop()
     told, hung_up = asyncio.Event(), asyncio.Event()
@@ -83,13 +98,15 @@ async def _until_told(daemon: Daemon, notifier: Notifier) -> None:
         if hung_up.is_set():
             hung_up.clear()
             notifier.reloading()
-            await _reload(daemon)
+            await _reload(daemon, started_in)
             notifier.ready()
 
 
-async def _reload(daemon: Daemon) -> None:
+async def _reload(daemon: Daemon, started_in: Path) -> None:
+    """`started_in` is what relative paths in the settings mean."""
     try:
-        config = await asyncio.to_thread(reload.again, daemon.config)
+        with contextlib.chdir(started_in):
+            config = reload.again(daemon.config)
     except ConfigError as error:
         log.error("the settings are not reloaded: %s", error)
         return

@@ -21,22 +21,26 @@ from engine.drivers.cgroups.abilities import Abilities
 _BUILDER = "1"
 
 
-def system_handlers(
+def build_system(
     config: Config, drivers: Drivers, resources: Resources, containers: Containers, abilities: Abilities
-) -> list[Handlers]:
-    """Return the handlers of the system's routes. Blocks; used at start-up only."""
+) -> System:
+    """Return what answers for the daemon as a whole. Blocks; used at start-up only."""
     catalog = resources.stores.catalog
-    settings = _info_settings(config, drivers)
-    system = System(
-        settings, abilities, drivers.runtimes, containers.table, resources.bus, lambda: len(catalog.images())
-    )
+    settings = info_settings(config, drivers)
+    return System(settings, abilities, drivers.runtimes, containers.table, resources.bus, lambda: len(catalog.images()))
+
+
+def system_handlers(system: System, drivers: Drivers, resources: Resources, containers: Containers) -> list[Handlers]:
+    """Return the handlers of the system's routes."""
+    catalog = resources.stores.catalog
     sizer = Sizer(drivers.content, drivers.layers)
     lister = Lister(catalog, resources.images, sizer)
     meter = DiskUsageMeter(lister, sizer, containers.table, containers.sizer, resources.volumes)
     return [SystemHandlers(system, meter, resources.images, _BUILDER), EventHandlers(resources.bus)]
 
 
-def _info_settings(config: Config, drivers: Drivers) -> InfoSettings:
+def info_settings(config: Config, drivers: Drivers) -> InfoSettings:
+    """Return what `/info` shows of the settings. Blocks (a small file)."""
     return InfoSettings(
         root=config.data_root,
         engine_id=engine_id(config.data_root / "engine-id"),

@@ -92,12 +92,14 @@ def encode_inspect(container: Container, version: tuple[int, int], extras: Inspe
 def _encode_manifest(manifest: ImageManifest) -> dict[str, Any]:
     """An OCI descriptor, whose names are not Docker's."""
     platform = {"architecture": manifest.architecture, "os": manifest.os, "variant": manifest.variant}
-    return {
+    result: dict[str, Any] = {
         "mediaType": manifest.media_type,
         "digest": manifest.digest,
         "size": manifest.size,
-        "platform": {key: value for key, value in platform.items() if value},
     }
+    if manifest.annotations:
+        result["annotations"] = manifest.annotations
+    return result | {"platform": {key: value for key, value in platform.items() if value}}
 
 
 @dataclass(frozen=True, slots=True)

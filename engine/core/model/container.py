@@ -328,6 +328,7 @@ class ImageManifest(Struct, frozen=True, kw_only=True):
     os: str = ""
     architecture: str = ""
     variant: str = ""
+    annotations: dict[str, str] | None = None
 
 
 class Container(Struct, frozen=True, kw_only=True):

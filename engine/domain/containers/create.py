@@ -216,6 +216,7 @@ def _manifest(image: Image) -> ImageManifest:
         os=platform.os,
         architecture=platform.architecture,
         variant=platform.variant,
+        annotations=target.annotations,
     )
 
 

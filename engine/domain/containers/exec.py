@@ -67,7 +67,7 @@ class Execs:
         self._execs[instance.id] = instance
         self._ended[instance.id] = asyncio.Event()
         self._running[instance.id] = asyncio.Event()
-        self._tell(instance, f"exec_create: {' '.join(config.cmd)}")
+        self._tell(instance, f"exec_create: {_shown(config)}")
         return instance
 
     def _runnable(self, reference: str) -> Container:
@@ -134,7 +134,7 @@ class Execs:
         if instance.started:
             raise ExecAlreadyRunning(instance.id)
         self._replace(instance.id, started=True)
-        self._tell(instance, f"exec_start: {' '.join(instance.config.cmd or ())}")
+        self._tell(instance, f"exec_start: {_shown(instance.config)}")
         container = self._runnable(instance.container_id)
         try:
             process = await self._process.build(container, instance.config)
@@ -217,3 +217,9 @@ class Execs:
         """Stop watching; the processes run on."""
         for watch in self._watches.values():
             watch.close()
+
+
+def _shown(config: ExecConfig) -> str:
+    """dockerd writes the program, a blank, and the arguments, of which there may be none."""
+    program, *arguments = config.cmd or [""]
+    return f"{program} {' '.join(arguments)}"

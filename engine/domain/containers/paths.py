@@ -35,6 +35,10 @@ class ContainerPaths:
         """The OCI bundle of a started container; its presence says that a start began and its teardown did not end."""
         return self.run / "containers" / container_id
 
+    def subpaths(self, container_id: str) -> Path:
+        """Where parts of volumes are mounted for the container to be bound from."""
+        return self.run / "containers" / container_id / "subpaths"
+
     def shm(self, container_id: str) -> Path:
         """The tmpfs that others may share as /dev/shm (`--ipc shareable`)."""
         return self.run / "containers" / container_id / "shm"

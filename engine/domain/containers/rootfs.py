@@ -8,8 +8,10 @@ from pathlib import Path
 import msgspec
 
 from engine.core.model.container import Container, MountPoint
+from engine.domain.containers import subpaths
 from engine.domain.containers.announce import Announcer
 from engine.domain.containers.bind_sources import ready_bind
+from engine.domain.containers.paths import ContainerPaths
 from engine.domain.containers.users import ResolvedUser, resolve_user
 from engine.domain.volumes.volumes import Volumes
 from engine.drivers.confine.confine import Confine
@@ -30,11 +32,14 @@ class Rootfs:
 class RootfsPreparer:
     """Mounts and unmounts containers' trees."""
 
-    def __init__(self, overlay: OverlayDriver, confine: Confine, volumes: Volumes, announcer: Announcer) -> None:
+    def __init__(
+        self, overlay: OverlayDriver, confine: Confine, volumes: Volumes, announcer: Announcer, paths: ContainerPaths
+    ) -> None:
         self._overlay = overlay
         self._confine = confine
         self._volumes = volumes
         self._announcer = announcer
+        self._paths = paths
 
     async def prepare(self, container: Container) -> Rootfs:
         """Mount the tree and everything that must be in it before the first process. Raises OSError, WharfError."""
@@ -61,6 +66,10 @@ class RootfsPreparer:
         source = Path(await self._volumes.mount(mount.name, container.id))
         if mount.copy_up:
             await self._confine.copy_up(rootfs, mount.destination, source)
+        if mount.subpath:
+            part = self._paths.subpaths(container.id) / str(container.mounts.index(mount))
+            await asyncio.to_thread(subpaths.mount, source, mount.subpath, part)
+            source = part
         self._announcer.volume_mounted(container, mount)
         return msgspec.structs.replace(mount, source=str(source))
 

@@ -17,7 +17,7 @@ import msgspec
 from engine.core import times
 from engine.core.errors import WharfError
 from engine.core.model.container import Container, HostConfig, State, Status
-from engine.domain.containers import health_rules, shm
+from engine.domain.containers import health_rules, shm, subpaths
 from engine.domain.containers.failures import NotRunning
 from engine.domain.containers.host import Host
 from engine.domain.containers.launch_failures import as_launch_failure
@@ -237,4 +237,5 @@ def _make_directory(path: Path) -> bool:
 def _remove_bundle(bundle: Path, shared_memory: Path) -> None:
     """Blocks; call in a thread."""
     shm.unmount(shared_memory)
+    subpaths.unmount_all(bundle / "subpaths")
     shutil.rmtree(bundle, ignore_errors=True)

@@ -48,8 +48,9 @@ class Stopper:
         if not container.state.running:
             raise Unchanged
         await self._table.change(container.id, stopped_by_user=True)
-        await self._halt(container, _patience(container, timeout), _stop_signal(container, signal))
-        self._announcer.container(container, "stop")
+        number = _stop_signal(container, signal)
+        with self._supervisor.stopping(container):
+            await self._halt(container, _patience(container, timeout), number)
 
     async def _halt(self, container: Container, patience: int | None, number: int) -> None:
         """End a container for good: one that ends by itself may be due for a restart, or started again, at any moment.
@@ -137,9 +138,8 @@ class Stopper:
         if container.state.running:
             await self._table.change(container.id, stopped_by_user=True)
             # A restart is no reason to remove a container that was run with --rm.
-            with self._supervisor.kept(container.id):
+            with self._supervisor.kept(container.id), self._supervisor.stopping(container):
                 await self._halt(container, _patience(container, timeout), _stop_signal(container, signal))
-            self._announcer.container(container, "stop")
         with contextlib.suppress(Unchanged):
             await self._supervisor.start(container.id)
         self._announcer.container(self._table.get(container.id), "restart")

@@ -43,6 +43,7 @@ class Supervisor:
         self._delays: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._kept: set[str] = set()
+        self._stopping: set[str] = set()
 
     @contextlib.contextmanager
     def kept(self, container_id: str) -> Iterator[None]:
@@ -52,6 +53,20 @@ class Supervisor:
             yield
         finally:
             self._kept.discard(container_id)
+
+    @contextlib.contextmanager
+    def stopping(self, container: Container) -> Iterator[None]:
+        """While this lasts, the end of the container is told as `stop`, then `die`: the order of dockerd's events."""
+        self._stopping.add(container.id)
+        try:
+            yield
+        except BaseException:
+            self._stopping.discard(container.id)
+            raise
+        if container.id in self._stopping:
+            # Nothing ran any more: it was waiting for its restart.
+            self._stopping.discard(container.id)
+            self._announcer.container(self._table.find(container.id) or container, "stop")
 
     async def start(self, reference: str) -> None:
         """Start a container. Raises Unchanged where it runs already, StartPaused, MarkedForRemoval, LaunchFailed."""
@@ -123,6 +138,9 @@ class Supervisor:
         ran = outcome.finished_at - container.state.started_at
         if outcome.oom_killed:
             self._announcer.container(container, "oom")
+        if container.id in self._stopping:
+            self._stopping.discard(container.id)
+            self._announcer.container(container, "stop")
         self._announcer.container(
             container, "die", exitCode=str(outcome.exit_code), execDuration=str(ran // 1_000_000_000)
         )

@@ -67,7 +67,13 @@ def layout_images(index: bytes) -> list[ArchivedImage]:
 
 
 def _bare(descriptor: Descriptor) -> Descriptor:
-    return Descriptor(media_type=descriptor.media_type, digest=descriptor.digest, size=descriptor.size)
+    """As dockerd: the annotations of the archive's index are the image's from then on, the platform is not."""
+    return Descriptor(
+        media_type=descriptor.media_type,
+        digest=descriptor.digest,
+        size=descriptor.size,
+        annotations=descriptor.annotations,
+    )
 
 
 def _name(text: str) -> Reference | None:

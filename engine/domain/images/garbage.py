@@ -89,6 +89,7 @@ class Garbage:
         self._number = 0
         self._tasks: set[asyncio.Task[int]] = set()
         self.held: dict[str, tuple[str, ...]] = {}
+        self.kept: dict[str, Needs] = {}
         self.leased_blobs: Counter[str] = Counter()
         self.leased_chains: Counter[str] = Counter()
 
@@ -125,9 +126,16 @@ class Garbage:
             needed.add_stored(stored)
         for chains_of_holder in self.held.values():
             needed.chains.update(chains_of_holder)
+        for kept in self.kept.values():
+            needed.blobs |= kept.blobs
+            needed.chains |= kept.chains
         blobs = candidates.blobs - needed.blobs - self.leased_blobs.keys()
         chains = candidates.chains - needed.chains - self.leased_chains.keys()
         return blobs, {c for c in chains if self._layers.has(c)}
+
+    def in_images(self, chain: str) -> bool:
+        """Tell whether an image consists of this layer, among others."""
+        return any(chain in needs_of(stored).chains for stored in self._catalog.everything())
 
     def later(self, candidates: Needs, seconds: float = KEEP_SECONDS) -> None:
         """Delete unneeded candidates some time from now."""

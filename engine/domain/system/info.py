@@ -136,6 +136,15 @@ class System:
         self._built_at = host.built_at(Path(engine.__file__))
         self._described: Sequence[RuntimeInfo] = ()
 
+    @property
+    def engine_id(self) -> str:
+        """The daemon's own identifier."""
+        return self._settings.engine_id
+
+    def change(self, settings: InfoSettings) -> None:
+        """Show other settings from now on."""
+        self._settings = settings
+
     async def info(self) -> Info:
         """Return the facts and the counts of the moment."""
         if not self._described:
