@@ -51,6 +51,19 @@ def parse_duration(text: str) -> int:
     return -total if text.startswith("-") else total
 
 
+def duration(nanoseconds: int) -> str:
+    """Format as Go's Duration, from microseconds up: `1m30s`, `300ms`, `1.5s`."""
+    if nanoseconds < _SECOND:
+        unit, name = (1_000_000, "ms") if nanoseconds >= 1_000_000 else (1000, "µs")
+        return f"{nanoseconds / unit:.9g}{name}"
+    minutes, rest = divmod(nanoseconds, 60 * _SECOND)
+    hours, minutes = divmod(minutes, 60)
+    seconds = f"{rest // _SECOND}.{rest % _SECOND:09d}".rstrip("0").rstrip(".") + "s"
+    if hours:
+        return f"{hours}h{minutes}m{seconds}"
+    return f"{minutes}m{seconds}" if minutes else seconds
+
+
 def parse_instant(text: str) -> int:
     """Return the instant of Unix seconds (with a fraction), an RFC 3339 time, or a Go duration before now.
 

@@ -125,7 +125,7 @@ class HealthMonitor:
                 text = output.text
             except TimeoutError:
                 self._execs.kill(instance.id)
-                text = f"Health check exceeded timeout ({timeout:g}s): {output.text}"
+                text = f"Health check exceeded timeout ({times.duration(check.timeout or _TIMEOUT)}): {output.text}"
         except (OSError, WharfError) as error:
             text = str(error)
         return HealthResult(start=start, end=times.now(), exit_code=code, output=text)

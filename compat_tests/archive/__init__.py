@@ -1,0 +1,1 @@
+"""Black-box tests of `docker cp`, export, changes and commit."""
