@@ -152,7 +152,8 @@ def _files(daemon: Daemon) -> list[str]:
             depth = path.count("/") - str(root).count("/")
             if depth >= 4:
                 names.clear()
-            found += [f"{path}/{name}" for name in (*names, *files)]
+            # The directories that an engine sorts things into come with their first use, and stay.
+            found += [f"{path}/{name}" for name in (*(names if depth else ()), *files)]
     if daemon.kind == "dockerd":  # containerd collects its garbage in its own time: only what bears an id counts
         known = _known_ids(daemon)
         return [name for name in found if any(i in name for i in known)]
