@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +72,8 @@ async def start_drivers(config: Config) -> Drivers:
     await asyncio.to_thread(layers.clean)
     await asyncio.to_thread(content.open)
     await asyncio.to_thread(conmon.prepare)
+    # conmon runs where we do, and leaves a file `oom` there.
+    os.chdir(run / "conmon")
     await overlay.start()
     return Drivers(
         store=store,

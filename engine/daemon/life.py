@@ -35,8 +35,6 @@ async def _live(config: Config) -> int:
     listeners = await asyncio.to_thread(open_listeners, config.hosts, config.group, _tls(config))
     started_in = Path.cwd()
     try:
-        # conmon leaves a file `oom` in its working directory.
-        os.chdir(config.exec_root)
         daemon = await _started(config)
     except BaseException:
         _close(listeners)

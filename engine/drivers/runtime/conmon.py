@@ -170,6 +170,8 @@ class Conmon:
     def forget(self, container_id: str) -> None:
         """Drop a container's exit code, once it is recorded elsewhere."""
         (self._exits / container_id).unlink(missing_ok=True)
+        # conmon notes a container that ran out of memory in its working directory, under this name for all.
+        Path("oom").unlink(missing_ok=True)
         self._release(container_id)
 
     def _reap(self, own_id: str) -> bool:
