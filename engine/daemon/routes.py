@@ -4,6 +4,7 @@ from engine.api.app import Handlers
 from engine.api.handlers.auth import AuthHandlers
 from engine.api.handlers.containers.archive import ArchiveHandlers
 from engine.api.handlers.containers.attach import StreamHandlers
+from engine.api.handlers.containers.attach_ws import WebSocketHandlers
 from engine.api.handlers.containers.create import CreateHandlers
 from engine.api.handlers.containers.exec import ExecHandlers
 from engine.api.handlers.containers.export import ExportHandlers
@@ -69,6 +70,7 @@ def _container_handlers(resources: Resources, containers: Containers) -> list[Ha
         ExecHandlers(parts.execs),
         InspectHandlers(parts.table, parts.execs, resources.images, parts.sizer, parts.top),
         StatsHandlers(parts.stats),
+        WebSocketHandlers(parts.table, parts.streams),
         ArchiveHandlers(parts.archive),
         UpdateHandlers(parts.updater),
         ExportHandlers(parts.exporter, parts.committer),

@@ -21,7 +21,7 @@ from engine.drivers.confine.tar_header import (
 )
 from engine.drivers.confine.tar_reader import TarReader
 from engine.drivers.confine.tree import Tree, clean, is_whiteout, shown
-from engine.drivers.confine.xattrs import OPAQUE, set_on
+from engine.drivers.confine.xattrs import OPAQUE, set_by_name, set_on
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _WHITEOUT, _META, _OPAQUE_MARK = b".wh.", b".wh..wh.", b".wh..wh..opq"
@@ -196,7 +196,7 @@ class Extractor:
         if entry.kind != SYMLINK and entry.mode & self._chmod_bits:
             os.chmod(name, entry.mode, dir_fd=above)  # Not a link: it was made just now, in a tree of our own.
         if entry.xattrs:
-            _set_by_name(above, name, entry.xattrs)
+            set_by_name(above, name, entry.xattrs)
         os.utime(name, ns=(entry.mtime, entry.mtime), dir_fd=above, follow_symlinks=False)
 
     def _hard_link(self, entry: Entry, above: int, path: bytes, name: bytes) -> None:
@@ -249,14 +249,3 @@ def _write(fd: int, pieces: Iterator[memoryview]) -> None:
         written = os.write(fd, piece)
         while written < len(piece):
             written += os.write(fd, piece[written:])
-
-
-def _set_by_name(above: int, name: bytes, attributes: dict[bytes, bytes]) -> None:
-    """Attributes of what cannot be opened. There is no setxattr(2) that takes a directory's descriptor."""
-    here = os.open(".", os.O_PATH | os.O_CLOEXEC)
-    try:
-        os.fchdir(above)
-        set_on(name, attributes)
-    finally:
-        os.fchdir(here)
-        os.close(here)

@@ -44,9 +44,9 @@ class ExecHandlers:
         if options.detach:
             await self._execs.run_detached(instance)
             return reply.empty(200)
-        tty = instance.config.tty
-        connection = await hijack(request, content_type(request["api_version"], tty=tty))
-        client = StreamClient(connection, framed=not tty)
+        # As dockerd: the start decides whether output is framed, whatever the create said of a terminal.
+        connection = await hijack(request, content_type(request["api_version"], tty=options.tty))
+        client = StreamClient(connection, framed=not options.tty)
         try:
             await self._execs.run_attached(instance, client)
         except (OSError, WharfError) as error:
