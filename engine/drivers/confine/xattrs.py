@@ -53,3 +53,27 @@ def is_opaque(directory: int) -> bool:
         return os.getxattr(directory, OPAQUE) == b"y"
     except OSError:
         return False
+
+
+def copied_by_name(above: int, name: bytes) -> list[tuple[bytes, bytes]]:
+    """Return `copied` of what cannot be opened, without following it."""
+    with entered(above):
+        return list(copied(name))
+
+
+def set_by_name(above: int, name: bytes, attributes: dict[bytes, bytes]) -> None:
+    """`set_on` for what cannot be opened, without following it."""
+    with entered(above):
+        set_on(name, attributes)
+
+
+@contextlib.contextmanager
+def entered(directory: int) -> Iterator[None]:
+    """Make a directory the working one for a while: no system call for attributes takes a directory's descriptor."""
+    here = os.open(".", os.O_PATH | os.O_CLOEXEC)
+    try:
+        os.fchdir(directory)
+        yield
+    finally:
+        os.fchdir(here)
+        os.close(here)
