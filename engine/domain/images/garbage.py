@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 from engine.core.digest import chain_ids
+from engine.core.errors import InvalidParameter, NotFound, NotImplementedHere
 from engine.core.model.image import Image, StoredImage
 from engine.domain.images.catalog import Catalog
 from engine.drivers.storage.content import ContentStore
@@ -73,7 +74,10 @@ class Lease:
     ) -> None:
         self._garbage.leased_blobs -= Counter(self.needs.blobs)
         self._garbage.leased_chains -= Counter(self.needs.chains)
-        if error is not None:
+        if isinstance(error, NotFound | InvalidParameter | NotImplementedHere):
+            # The same again would end the same: nothing of it will be taken up.
+            self._garbage.soon(self.needs)
+        elif error is not None:
             self._garbage.later(self.needs)
 
 
