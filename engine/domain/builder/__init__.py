@@ -1,0 +1,1 @@
+"""Builds: Dockerfiles to images, one solver for all fronts."""

@@ -1,0 +1,131 @@
+"""The instructions of a Dockerfile, typed. Variables are not replaced yet."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from engine.core.model.container import Healthcheck
+from engine.domain.builder.dockerfile.parser import Heredoc
+
+Pairs = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instruction:
+    """What all have: the text as written, and the line where it begins."""
+
+    code: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class From(Instruction):
+    """The beginning of a stage."""
+
+    base: str
+    alias: str = ""
+    platform: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arg(Instruction):
+    """Build arguments; a value of None: no default."""
+
+    arguments: Sequence[tuple[str, str | None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Env(Instruction):
+    """Environment variables."""
+
+    pairs: Pairs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label(Instruction):
+    """Labels; `literal`: from the client's options, nothing in them is replaced."""
+
+    pairs: Pairs
+    literal: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy(Instruction):
+    """COPY and ADD."""
+
+    word: str
+    sources: Sequence[str]
+    dest: str
+    source_stage: str = ""
+    chown: str = ""
+    chmod: str = ""
+    checksum: str = ""
+    heredocs: Sequence[Heredoc] = ()
+
+    @property
+    def is_add(self) -> bool:
+        """Whether archives are unpacked and URLs fetched."""
+        return self.word == "ADD"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run(Instruction):
+    """A command to run: words, or a line for the shell."""
+
+    words: Sequence[str] = ()
+    line_for_shell: str = ""
+    network: str = ""
+    mounts: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command(Instruction):
+    """CMD and ENTRYPOINT."""
+
+    word: str
+    words: Sequence[str] = ()
+    line_for_shell: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words(Instruction):
+    """EXPOSE, VOLUME, SHELL: some words. `word` says which."""
+
+    word: str
+    words: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Single(Instruction):
+    """USER, WORKDIR, STOPSIGNAL, MAINTAINER, ONBUILD: one value. `word` says which."""
+
+    word: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health(Instruction):
+    """HEALTHCHECK."""
+
+    check: Healthcheck
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A FROM and what follows it."""
+
+    begin: From
+    instructions: list[Instruction] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """Its alias, in lower case; empty where it has none."""
+        return self.begin.alias
+
+
+@dataclass(frozen=True, slots=True)
+class Dockerfile:
+    """Arguments before the first stage, and the stages."""
+
+    globals: list[Arg]
+    stages: list[Stage]
+    escape: str = "\\"
