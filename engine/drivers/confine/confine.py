@@ -14,6 +14,7 @@ from pathlib import Path
 from engine.drivers.confine import rooted
 from engine.drivers.confine.archives import Archives
 from engine.drivers.confine.workers import Request, Workers
+from engine.drivers.linux import syscalls
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -98,7 +99,8 @@ class Confine:
         Raises OSError, WorkerFailed.
         """
         with ExitStack() as stack:
-            into = _opened(stack, target, _DIRECTORY)
+            into = await asyncio.to_thread(syscalls.open_tree, target, syscalls.OPEN_TREE_CLONE)
+            stack.callback(os.close, into)
             await self._workers.run(Request("copy_up", root, {"path": path}, [into]))
 
     async def tree_size(self, tree: Path) -> int:

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from typing import Any
 
 _SIZE = 1 << 20
-_READ = 1 << 18
+_READ = 1 << 20
 
 
 class Pipe:
