@@ -182,7 +182,8 @@ def test_swapped_links_lead_nowhere_else(
     for _ in range(60):
         answer = get(api, container, "/w/x/f")
         if answer.status == 200:
-            with contextlib.suppress(tarfile.ReadError):  # dockerd's archive ends where the file goes away under it.
+            # dockerd's archive is cut or empty where the file goes away under it.
+            with contextlib.suppress(tarfile.ReadError, KeyError):
                 assert content(answer, "f") in (b"in\n", b"out")
         put(api, container, "/w/x", tar_of(("f", b"out")))
     assert (secret / "f").read_text() == "host"
