@@ -73,4 +73,3 @@ def _untagged(name: str) -> str:
 
 def _labels(wanted: list[str] | None) -> Predicate | None:
     return (lambda event: core_filters.match_labels(wanted, event.attributes)) if wanted else None
-

@@ -6,8 +6,10 @@ directory or ends with a slash, missing directories are made (0755) for the copy
 
 import contextlib
 import os
+import posixpath
 import stat
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from engine.drivers.confine.copy_up import copy_data
@@ -69,28 +71,27 @@ class _Copier:
 
     def _directory(self, path: str) -> int:
         """Open a directory of the step's tree; make it and those above it where missing."""
-        done = "/"
+        done = Path("/")
         for name in [part for part in path.split("/") if part not in ("", ".")]:
-            done = os.path.join(done, name)
+            done = done / name
             try:
-                os.mkdir(done, 0o755)
+                done.mkdir(mode=0o755)
             except FileExistsError:
-                done = self._linked_directory(done)
+                self._follow(done)
                 continue
             os.chown(done, *self._owner)
         return os.open(done, _DIRECTORY)
 
-    def _linked_directory(self, path: str) -> str:
+    def _follow(self, path: Path) -> None:
         """A link that leads nowhere yet: make what it leads to (as `mkdir -p` on its target)."""
-        if os.path.islink(path) and not os.path.exists(path):
-            target = os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(path)))
+        if path.is_symlink() and not path.exists():
+            target = posixpath.normpath(path.parent / path.readlink())
             os.close(self._directory(target))
-        return path
 
     def _one_file(self, top: int, path: bytes, status: os.stat_result) -> None:
         name = path.rpartition(b"/")[2]
         dest = self._dest
-        if not dest.endswith(("/", "/.")) and not os.path.isdir(dest):
+        if not dest.endswith(("/", "/.")) and not Path(dest).is_dir():
             dest, _, last = dest.rpartition("/")
             name = os.fsencode(last)
         above = self._directory(dest)

@@ -80,7 +80,8 @@ def _names(top: int, above: bytes) -> list[bytes]:
     except OSError:
         return []
     try:
-        return [os.fsencode(name) for name in os.listdir(fd)]
+        with os.scandir(fd) as entries:
+            return [os.fsencode(entry.name) for entry in entries]
     finally:
         os.close(fd)
 
