@@ -9,7 +9,7 @@ from compat_tests.clients.cli import DockerCli
 from compat_tests.clients.rawhttp import RawHttp, demultiplex
 from compat_tests.clients.waiting import eventually
 
-COUNT = 'i=1; while [ $i -le 10 ]; do echo "line $i"; i=$((i+1)); done; echo "err" >&2'
+COUNT = 'i=1; while [ $i -le 10 ]; do echo "line $i"; i=$((i+1)); done; sleep 0.1; echo "err" >&2'
 
 
 @pytest.fixture
