@@ -4,7 +4,7 @@ As moby's `container.CopyImagePathContent`: also owner and mode of the directory
 already, or the image no directory there.
 """
 
-import contextlib
+import errno
 import os
 import stat
 
@@ -19,91 +19,105 @@ _COPY = 1 << 24
 def copy_up(path: str, target: int) -> bool:
     """Copy the content of the directory `path`, resolved in the process's root, into the directory `target`.
 
-    Tells whether it did. Raises OSError. Blocks.
+    `target` is a mount that is attached nowhere: another container that changes the volume meanwhile cannot lead the
+    copy out of it. Tells whether it did. Raises OSError. Blocks.
     """
-    if os.listdir(target):
-        return False
+    volume = os.open(".", _DIRECTORY, dir_fd=target)
     try:
-        source = os.open(path, _DIRECTORY)
-    except OSError:
-        return False
-    try:
-        _Copier(target).run(source)
+        source = _source(path)
+        if source is None:
+            return False
+        try:
+            return _copy_into(volume, source)
+        finally:
+            os.close(source)
     finally:
-        os.close(source)
+        os.close(volume)
+
+
+def _source(path: str) -> int | None:
+    try:
+        return os.open(path, _DIRECTORY)
+    except OSError:
+        return None
+
+
+def _copy_into(volume: int, source: int) -> bool:
+    with os.scandir(volume) as entries:
+        if any(True for _ in entries):
+            return False
+    _Copier(volume).run(source)
     return True
 
 
 class _Copier:
-    """Copies one tree; `walk` gives each directory before its content, so the last of `_open` is where we are."""
+    """Copies one tree. `walk` gives each directory before its content: what is open is the way to where we are."""
 
     def __init__(self, target: int) -> None:
         self._target = target
         self._here = b""
-        self._open: list[int] = [target]
+        self._open: list[tuple[int, os.stat_result]] = []
         self._links: dict[tuple[int, int], bytes] = {}
-        self._last: list[tuple[bytes, os.stat_result]] = []
 
     def run(self, source: int) -> None:
-        for found in walk(source):
-            above = self._enter(found.path.rpartition(b"/")[0])
-            if not self._link(found, above):
-                self._copy(found, above)
-        self._enter(b"")
-        for path, status in reversed(self._last):
-            os.utime(path, ns=_times(status), dir_fd=self._target, follow_symlinks=False)
-        _describe(self._target, source, os.fstat(source))
-        os.utime(self._target, ns=_times(os.fstat(source)))
+        status = os.fstat(source)
+        try:
+            for found in walk(source):
+                above = self._enter(found.path.rpartition(b"/")[0])
+                if not self._link(found, above):
+                    self._copy(found, above)
+        finally:
+            self._enter(b"")
+        _describe(self._target, source, status)
+        os.utime(self._target, ns=_times(status))
 
     def _enter(self, path: bytes) -> int:
-        """Return the descriptor of the target's directory `path`, which is here, below here by one, or above."""
-        while self._here != path and not path.startswith(self._here + b"/" if self._here else b""):
-            self._leave()
-        if self._here != path:
-            name = path.rpartition(b"/")[2]
-            self._open.append(os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=self._open[-1]))
-            self._here = path
-        return self._open[-1]
-
-    def _leave(self) -> None:
-        os.close(self._open.pop())
-        self._here = self._here.rpartition(b"/")[0]
+        """Leave the directories that are done, and return the one that is `path`."""
+        while self._here and self._here != path and not path.startswith(self._here + b"/"):
+            fd, status = self._open.pop()
+            self._here = self._here.rpartition(b"/")[0]
+            os.utime(fd, ns=_times(status))  # What was made in it has changed its time.
+            os.close(fd)
+        return self._open[-1][0] if self._open else self._target
 
     def _link(self, found: Found, above: int) -> bool:
-        """Make a hard link to what is copied already; the name's path is short of links, as we made all of it."""
+        """Make a hard link to what is copied already. The target is a mount of its own, which no `..` leaves."""
         if found.status.st_nlink < 2 or found.is_directory:
             return False
-        first = self._links.setdefault((found.status.st_dev, found.status.st_ino), found.path)
-        if first is found.path:
+        inode = found.status.st_dev, found.status.st_ino
+        if inode not in self._links:
+            self._links[inode] = found.path
             return False
-        os.link(first, found.name, src_dir_fd=self._target, dst_dir_fd=above, follow_symlinks=False)
+        os.link(self._links[inode], found.name, src_dir_fd=self._target, dst_dir_fd=above, follow_symlinks=False)
         return True
 
     def _copy(self, found: Found, above: int) -> None:
-        status, name = found.status, found.name
-        kind = stat.S_IFMT(status.st_mode)
+        kind = stat.S_IFMT(found.status.st_mode)
         if kind == stat.S_IFDIR:
-            os.mkdir(name, 0o700, dir_fd=above)
-            self._describe_opened(found, os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=above))
-            self._last.append((found.path, status))
+            os.mkdir(found.name, 0o700, dir_fd=above)
+            target = os.open(found.name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
+            self._open.append((target, found.status))
+            self._here = found.path
+            _describe_opened(found, target)
         elif kind == stat.S_IFREG:
-            target = os.open(name, _NEW_FILE, 0o600, dir_fd=above)
-            self._describe_opened(found, target, content=True)
+            target = os.open(found.name, _NEW_FILE, 0o600, dir_fd=above)
+            try:
+                _describe_opened(found, target)
+                os.utime(target, ns=_times(found.status))
+            finally:
+                os.close(target)
         elif kind != stat.S_IFSOCK:
             _make_special(found, above)
 
-    def _describe_opened(self, found: Found, target: int, *, content: bool = False) -> None:
-        try:
-            source = found.open()
-            try:
-                if content:
-                    copy_data(source, target, found.status.st_size)
-                _describe(target, source, found.status)
-            finally:
-                os.close(source)
-            os.utime(target, ns=_times(found.status))
-        finally:
-            os.close(target)
+
+def _describe_opened(found: Found, target: int) -> None:
+    source = found.open()
+    try:
+        if not found.is_directory:
+            copy_data(source, target, found.status.st_size)
+        _describe(target, source, found.status)
+    finally:
+        os.close(source)
 
 
 def _times(status: os.stat_result) -> tuple[int, int]:
@@ -117,26 +131,24 @@ def _describe(target: int, source: int, status: os.stat_result) -> None:
 
 
 def copy_data(source: int, target: int, size: int) -> None:
-    """Copy the data and leave the holes; the kernel copies, by reference where the filesystem can."""
+    """Copy the data and leave the holes. Raises OSError."""
     os.ftruncate(target, size)
     at = 0
-    with contextlib.suppress(OSError):  # ENXIO: only a hole is left.
-        while at < size:
-            at = os.lseek(source, at, os.SEEK_DATA)
-            end = os.lseek(source, at, os.SEEK_HOLE)
-            at = _copy_range(source, target, at, end)
+    while at < size and (start := _next_data(source, at)) is not None:
+        at = os.lseek(source, start, os.SEEK_HOLE)
+        os.lseek(source, start, os.SEEK_SET)
+        os.lseek(target, start, os.SEEK_SET)
+        while start < at and (sent := os.sendfile(target, source, None, min(at - start, _COPY))):
+            start += sent
 
 
-def _copy_range(source: int, target: int, at: int, end: int) -> int:
-    os.lseek(source, at, os.SEEK_SET)
-    os.lseek(target, at, os.SEEK_SET)
-    while at < end and (copied_now := _copy_some(source, target, min(end - at, _COPY))):
-        at += copied_now
-    return end
-
-
-def _copy_some(source: int, target: int, length: int) -> int:
-    return os.sendfile(target, source, None, length)
+def _next_data(fd: int, at: int) -> int | None:
+    try:
+        return os.lseek(fd, at, os.SEEK_DATA)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # Only a hole is left.
+            return None
+        raise
 
 
 def _make_special(found: Found, above: int) -> None:
