@@ -15,7 +15,7 @@ from engine.drivers.firewall.host_ports import HostPorts
 from engine.drivers.firewall.rules import Firewall
 from engine.drivers.logs.rotate import Rotator
 from engine.drivers.netlink.netlink import Netlink
-from engine.drivers.registry.settings import Proxies, RegistrySettings
+from engine.drivers.registry.settings import Proxies, RegistrySettings, proxies_of
 from engine.drivers.registry.transport import Transport
 from engine.drivers.runtime.conmon import Conmon
 from engine.drivers.runtime.oci import Runtimes, RuntimeSettings
@@ -118,7 +118,7 @@ def registry_settings(config: Config) -> RegistrySettings:
     return RegistrySettings(
         mirrors=config.mirrors,
         insecure=("127.0.0.0/8", "::1/128", *config.insecure_registries),
-        proxies=Proxies(config.http_proxy, config.https_proxy, config.no_proxy),
+        proxies=proxies_of(Proxies(config.http_proxy, config.https_proxy, config.no_proxy), os.environ),
     )
 
 

@@ -39,7 +39,7 @@ class Transport:
         self.settings = settings
         self._user_agent = user_agent
         self._session: aiohttp.ClientSession | None = None
-        self._contexts: dict[tuple[str, bool], ssl.SSLContext] = {}
+        self._contexts: dict[tuple[str, bool], tuple[list[tuple[str, int]], ssl.SSLContext]] = {}
         self._plain: set[str] = set()
 
     async def close(self) -> None:
@@ -122,11 +122,21 @@ class Transport:
             raise RegistryUnreachable(method, url, explain(error)) from error
 
     async def _context(self, host: str, *, verify: bool) -> ssl.SSLContext:
-        key = (host, verify)
-        if key not in self._contexts:
-            make = partial(_make_context, self.settings.certs_directory / host, verify=verify)
-            self._contexts[key] = await asyncio.to_thread(make)
-        return self._contexts[key]
+        """Return what judges the host's certificate, made anew when its files have changed."""
+        key, directory = (host, verify), self.settings.certs_directory / host
+        files = await asyncio.to_thread(_files, directory)
+        known = self._contexts.get(key)
+        if known is None or known[0] != files:
+            make = partial(_make_context, directory, verify=verify)
+            known = self._contexts[key] = (files, await asyncio.to_thread(make))
+        return known[1]
+
+
+def _files(directory: Path) -> list[tuple[str, int]]:
+    """Return a directory's files and when they changed. Blocks; call in a thread."""
+    if not directory.is_dir():
+        return []
+    return sorted((entry.name, entry.stat().st_mtime_ns) for entry in directory.iterdir())
 
 
 def _make_context(directory: Path, *, verify: bool) -> ssl.SSLContext:
