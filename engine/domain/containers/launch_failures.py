@@ -43,9 +43,9 @@ _KINDS: tuple[tuple[type[WharfError], type[LaunchFailed]], ...] = (
 )
 
 
-def as_launch_failure(error: OSError | WharfError) -> LaunchFailed:
+def as_launch_failure(error: Exception) -> LaunchFailed:
     """Return the failure of a start by its cause."""
-    message = str(error)
+    message = str(error) or type(error).__name__
     if isinstance(error, RuntimeFailed):
         return _of_runtime(f"failed to create task for container: failed to create shim task: {message}")
     kind = next((ours for theirs, ours in _KINDS if isinstance(error, theirs)), LaunchFailed)

@@ -90,9 +90,12 @@ class Runner:
         except BaseException as error:
             self._streams.give_up(container.id)
             await asyncio.shield(self._undo(container))
-            if isinstance(error, (OSError, WharfError)):
-                raise as_launch_failure(error) from error
-            raise
+            if not isinstance(error, Exception):
+                raise
+            if not isinstance(error, (OSError, WharfError)):
+                log.error("the start of container %s failed unexpectedly", container.id, exc_info=error)
+            # Whatever it was: who waits for this container must hear that it does not run.
+            raise as_launch_failure(error) from error
 
     async def _undo(self, container: Container) -> None:
         await self.release(container)

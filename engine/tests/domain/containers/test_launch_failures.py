@@ -39,3 +39,10 @@ def test_status_of_the_cause_is_kept() -> None:
     assert str(failure) == "cannot join network of a non running container: x"
     assert isinstance(as_launch_failure(NotFound("no such network")), NotFound)
     assert as_launch_failure(OSError("disk full")).exit_code == 128
+
+
+@pytest.mark.parametrize("error", [KeyError("unforeseen"), AttributeError()])
+def test_an_unforeseen_error_is_a_failed_start_too(error):
+    failure = as_launch_failure(error)
+    assert str(failure) == (str(error) or "AttributeError")
+    assert failure.exit_code == 128
