@@ -220,10 +220,6 @@ class LinkTargetNotRunning(Internal):
         super().__init__(f"Cannot link to a non running container: /{target} AS /{name}/{alias}")
 
 
-class StartFailed(InvalidParameter):
-    """The runtime could not run the command: the client's mistake, 400; the CLI turns the text into 126 or 127."""
-
-
 class NetworkPeerNotRunning(Conflict):
     """`--network container:X` where X does not run."""
 

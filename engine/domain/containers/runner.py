@@ -48,14 +48,6 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
-    """Bytes of a container's own layer, and of its whole tree."""
-
-    rw: int
-    root: int
-
-
-@dataclass(frozen=True, slots=True)
 class Machinery:
     """The drivers that a run needs."""
 
