@@ -1,0 +1,59 @@
+"""What a build asks of the client that started it: directories, secrets, agents, credentials, a place for results.
+
+The fronts provide it: `POST /build` has a directory that was uploaded, BuildKit's API has the client's own services.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from engine.drivers.registry.credentials import Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRequest:
+    """What is wanted of one of the client's directories; patterns as in .dockerignore, paths as in COPY."""
+
+    name: str
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    follow: Sequence[str] = ()
+
+
+class Session(Protocol):
+    """A client, for as long as its build runs."""
+
+    id: str
+
+    def directory(self, request: SyncRequest, transferred: Callable[[int], None]) -> AbstractAsyncContextManager[Path]:
+        """Give a copy of a directory, valid (and unchanged) within the context; tell bytes received so far.
+
+        Raises NotFound where the client has no directory of that name.
+        """
+        ...
+
+    async def secret(self, secret_id: str) -> bytes | None:
+        """Return a secret, or None where the client has none of that name."""
+        ...
+
+    def agent(self, agent_id: str, socket: Path) -> AbstractAsyncContextManager[None]:
+        """Serve an SSH agent of the client's at a unix socket. Raises NotFound."""
+        ...
+
+    async def credentials(self, host: str) -> Credentials | None:
+        """Return what the client uses for a registry, or None."""
+        ...
+
+    async def upload(self, url_path: str) -> AsyncIterator[bytes]:
+        """Return a body that the client offers (`docker build -`). Raises NotFound."""
+        ...
+
+    async def send_file(self, exporter: int, metadata: dict[str, str], chunks: AsyncIterator[bytes]) -> None:
+        """Send a result, a tar archive, to the client's exporter of that number."""
+        ...
+
+    async def send_tree(self, exporter: int, metadata: dict[str, str], tree: Path) -> None:
+        """Send a result, a directory, to the client's exporter of that number."""
+        ...
