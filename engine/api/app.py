@@ -9,6 +9,7 @@ from typing import Protocol
 from engine.api.middleware import Dispatcher
 from engine.api.routing import Route, Router
 from engine.api.transport.connection import Server
+from engine.api.transport.instant import InstantAnswers
 
 # Clients such as docker-py keep a pool of connections and do not expect an idle one to be closed; dockerd never does.
 _IDLE_SECONDS = 24 * 3600.0
@@ -25,11 +26,12 @@ class Handlers(Protocol):
 class App:
     """The server and the dispatcher behind it."""
 
-    def __init__(self, handlers: Iterable[Handlers]) -> None:
-        """Assemble the route table. Needs a running event loop."""
+    def __init__(self, handlers: Iterable[Handlers], instant: InstantAnswers | None = None) -> None:
+        """Assemble the route table. Needs a running event loop. `instant`: what is answered without it."""
         self._dispatcher = Dispatcher(Router(route for part in handlers for route in part.routes()))
         self.server = Server(
             self._dispatcher.handle,
+            instant=instant,
             access_log=None,
             keepalive_timeout=_IDLE_SECONDS,
             max_line_size=_MAX_HEADER_BYTES,

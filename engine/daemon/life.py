@@ -17,6 +17,7 @@ from engine.config.failures import ConfigError
 from engine.config.settings import Config
 from engine.core.errors import WharfError
 from engine.daemon.assembly import Daemon, assemble
+from engine.daemon.system import instant_answers
 from engine.drivers.linux.notify import Notifier
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ async def _live(config: Config) -> int:
     if daemon is None:
         _close(listeners)
         return 1
-    app = App(daemon.handlers)
+    app = App(daemon.handlers, instant_answers())
     serving = await serve(app.server, listeners)
     notifier.ready()
     log.info("API listen on %s", ", ".join(config.hosts))

@@ -6,6 +6,8 @@ from pathlib import Path
 from engine.api.app import Handlers
 from engine.api.handlers.events import EventHandlers
 from engine.api.handlers.system import SystemHandlers
+from engine.api.transport.headers import COMMON, ping_headers
+from engine.api.transport.instant import InstantAnswers
 from engine.config.settings import Config
 from engine.daemon.containers import Containers
 from engine.daemon.drivers import Drivers
@@ -28,6 +30,11 @@ def build_system(
     catalog = resources.stores.catalog
     settings = info_settings(config, drivers)
     return System(settings, abilities, drivers.runtimes, containers.table, resources.bus, lambda: len(catalog.images()))
+
+
+def instant_answers() -> InstantAnswers:
+    """Return what is answered without a handler."""
+    return InstantAnswers(COMMON | ping_headers(_BUILDER))
 
 
 def system_handlers(system: System, drivers: Drivers, resources: Resources, containers: Containers) -> list[Handlers]:

@@ -4,6 +4,7 @@ from aiohttp import web
 
 from engine.api.routing import Route
 from engine.api.transport import reply
+from engine.api.transport.headers import ping_headers
 from engine.api.wire import query
 from engine.api.wire.containers import ImageNames
 from engine.api.wire.system import encode_disk_usage, encode_info, encode_version
@@ -20,13 +21,7 @@ class SystemHandlers:
         self._system = system
         self._meter = meter
         self._names = names
-        self._ping_headers = {
-            "Builder-Version": builder,
-            "Cache-Control": "no-cache, no-store, must-revalidate",
-            "Pragma": "no-cache",
-            "Swarm": "inactive",
-            "Content-Type": "text/plain; charset=utf-8",
-        }
+        self._ping_headers = ping_headers(builder)
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -39,8 +34,10 @@ class SystemHandlers:
         ]
 
     async def ping(self, request: web.BaseRequest) -> web.StreamResponse:
-        """GET and HEAD /_ping."""
-        return web.Response(body=b"OK" if request.method == "GET" else b"", headers=self._ping_headers)
+        """GET and HEAD /_ping; most are answered by `transport/instant.py`."""
+        if request.method == "HEAD":
+            return web.Response(headers={**self._ping_headers, "Content-Length": "0"})
+        return web.Response(body=b"OK", headers=self._ping_headers)
 
     async def version(self, request: web.BaseRequest) -> web.StreamResponse:
         """GET /version."""

@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from engine.api.transport.framing import Framing
+from engine.api.transport.instant import InstantAnswers
 from engine.drivers.linux.hangup import HangupWatch
 
 _MAX_HELD = 64 << 10
@@ -28,10 +29,11 @@ class Taken(NamedTuple):
 class Connection(RequestHandler):
     """One connection."""
 
-    __slots__ = ("_framing", "_half_closed", "_hangups", "_held", "_holding", "_taken")
+    __slots__ = ("_framing", "_half_closed", "_hangups", "_held", "_holding", "_instant", "_taken")
 
-    def __init__(self, server: "Server", hangups: HangupWatch, **options: Any) -> None:
+    def __init__(self, server: "Server", hangups: HangupWatch, instant: InstantAnswers | None, **options: Any) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **options)
+        self._instant = instant
         self._framing = Framing()
         self._hangups = hangups
         self._held = bytearray()
@@ -43,11 +45,21 @@ class Connection(RequestHandler):
         """Cut what came and give the parser its part."""
         if self._holding:
             self._hold(data)
-        elif data:
+        elif data and not self._answered(data):
             self._frame(data)
-        else:
+        elif not data:
             # aiohttp calls itself so, to go on with what its parser has kept.
             super().data_received(data)
+
+    def _answered(self, data: bytes) -> bool:
+        """Answer a request for which no parser is needed, if it is one and no other comes before it."""
+        if self._instant is None or self._messages or self._current_request is not None or not self._framing.idle:
+            return False
+        answer = self._instant.answer(data)
+        if answer is None or self.transport is None:
+            return False
+        self.transport.write(answer)
+        return True
 
     def _frame(self, data: bytes) -> None:
         while data:
@@ -110,10 +122,11 @@ class Connection(RequestHandler):
 class Server(web.Server):
     """aiohttp's low-level server with our connections."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, *args: Any, instant: InstantAnswers | None = None, **options: Any) -> None:
         super().__init__(*args, handler_cancellation=True, **options)
         self.hangups = HangupWatch()
+        self._instant = instant
 
     def __call__(self) -> Connection:
         """Return the protocol of a new connection."""
-        return Connection(self, self.hangups, **self._kwargs)
+        return Connection(self, self.hangups, self._instant, **self._kwargs)

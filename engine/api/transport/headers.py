@@ -1,4 +1,4 @@
-"""The headers that every answer carries; SDKs negotiate versions by them."""
+"""The headers that every answer carries, and those of the ping; SDKs negotiate versions by them."""
 
 import platform
 
@@ -11,3 +11,14 @@ COMMON = {
     "Ostype": platform.system().lower(),
     "Server": f"Docker/{DOCKER_VERSION} ({platform.system().lower()})",
 }
+
+
+def ping_headers(builder: str) -> dict[str, str]:
+    """Return what a ping's answer has beside `COMMON`. `builder`: 2 says that BuildKit's API is served."""
+    return {
+        "Builder-Version": builder,
+        "Cache-Control": "no-cache, no-store, must-revalidate",
+        "Pragma": "no-cache",
+        "Swarm": "inactive",
+        "Content-Type": "text/plain; charset=utf-8",
+    }

@@ -179,12 +179,11 @@ def _apparmor_profile(host_config: HostConfig) -> str:
 
 
 def _encode_host_config(container: Container) -> dict[str, Any]:
-    """Legacy links are shown with both containers' names; networks of the user's own have links of their own."""
+    """Legacy links are shown with both containers' names."""
     result = encode(container.host_config)
     if container.host_config.links:
         links = (link.partition(":") for link in container.host_config.links)
-        shown = [f"/{target}:/{container.name}/{alias}" for target, _, alias in links]
-        result["Links"] = shown if container.host_config.network_mode == "bridge" else None
+        result["Links"] = [f"/{target}:/{container.name}/{alias}" for target, _, alias in links]
     return result
 
 
@@ -211,15 +210,22 @@ def _encode_mount(mount: MountPoint) -> dict[str, Any]:
     return result
 
 
-def encode_summary(
-    container: Container, version: tuple[int, int], images: ImageNames, sizes: tuple[int, int] | None
-) -> dict[str, Any]:
-    """Return the line of a container in a list. `sizes` as in InspectExtras."""
+@dataclass(frozen=True, slots=True)
+class SummaryExtras:
+    """What a line in a list needs beyond the container; `sizes` as in InspectExtras, `aliases` are names by links."""
+
+    images: ImageNames
+    sizes: tuple[int, int] | None = None
+    aliases: Sequence[str] = ()
+
+
+def encode_summary(container: Container, version: tuple[int, int], extras: SummaryExtras) -> dict[str, Any]:
+    """Return the line of a container in a list."""
     host_config = container.host_config
     result: dict[str, Any] = {
         "Id": container.id,
-        "Names": [f"/{container.name}"],
-        "Image": _shown_image(container, images),
+        "Names": sorted(f"/{name}" for name in (container.name, *extras.aliases)),
+        "Image": _shown_image(container, extras.images),
         "ImageID": container.image,
     }
     if container.manifest is not None and version >= (1, 48):
@@ -227,7 +233,7 @@ def encode_summary(
     result["Command"] = _command(container)
     result["Created"] = container.created_at // _SECOND
     result["Ports"] = encode_ports(container.sandbox.ports)
-    rw, root = sizes or (0, 0)
+    rw, root = extras.sizes or (0, 0)
     if rw:
         result["SizeRw"] = rw
     if root:

@@ -212,13 +212,17 @@ def _without_password(proxy: str) -> str:
 
 def encode_disk_usage(usage: DiskUsage, version: Version, names: ImageNames) -> dict[str, Any]:
     """Return the answer of `GET /system/df`."""
+    aliases = names_by_target(c[0] for c in usage.containers or ())
     return {
         "LayersSize": usage.layers,
         "Images": _listed(
             usage.images, lambda s: {**images.encode_summary(s, version), "Containers": len(s.containers)}
         ),
         "Containers": _listed(
-            usage.containers, lambda c: containers.encode_summary(c[0], version, names, (c[1].rw, c[1].root))
+            usage.containers,
+            lambda c: containers.encode_summary(
+                c[0], version, SummaryExtras(names, (c[1].rw, c[1].root), aliases.get(c[0].name, ()))
+            ),
         ),
         "Volumes": _listed(usage.volumes, encode_usage),
         "BuildCache": _listed(usage.build_cache, lambda item: item),

@@ -9,9 +9,10 @@ from aiohttp import web
 from engine.api.routing import Route
 from engine.api.transport import reply
 from engine.api.wire import query
-from engine.api.wire.containers import InspectExtras, encode_inspect, encode_summary, encode_top
+from engine.api.wire.containers import InspectExtras, SummaryExtras, encode_inspect, encode_summary, encode_top
 from engine.core.model.container import Container
 from engine.domain.containers.exec import Execs
+from engine.domain.containers.links import names_by_target
 from engine.domain.containers.selection import Listing, select
 from engine.domain.containers.sizes import Sizer
 from engine.domain.containers.table import ContainerTable
@@ -71,8 +72,9 @@ class InspectHandlers:
         )
         chosen = select(self._table.all(), listing, self._images.id_of)
         sizes = await self._sizes(chosen) if query.boolean(request, "size") else {}
-        version = request["api_version"]
-        return reply.json([encode_summary(c, version, self._images, sizes.get(c.id)) for c in chosen])
+        version, aliases = request["api_version"], names_by_target(self._table.all())
+        extras = (SummaryExtras(self._images, sizes.get(c.id), aliases.get(c.name, ())) for c in chosen)
+        return reply.json([encode_summary(c, version, e) for c, e in zip(chosen, extras, strict=True)])
 
     async def _sizes(self, containers: Sequence[Container]) -> dict[str, tuple[int, int]]:
         measured = await asyncio.gather(*(self._sizer.measure(c) for c in containers))

@@ -7,7 +7,6 @@ from engine.api.transport import reply
 from engine.api.transport.stream import JSONAnswer
 from engine.api.wire import query
 from engine.api.wire.body import refuse_body
-from engine.core.errors import InvalidParameter
 from engine.domain.containers.remove import Remover
 from engine.domain.containers.resize import Resizer
 from engine.domain.containers.sizes import Sizer
@@ -81,7 +80,8 @@ class LifecycleHandlers:
     async def remove(self, request: web.BaseRequest) -> web.StreamResponse:
         """DELETE /containers/{name}."""
         if query.boolean(request, "link"):
-            raise LinkRemovalUnsupported
+            await self._remover.unlink(request["name"])
+            return reply.empty(204)
         await self._remover.remove(
             request["name"], force=query.boolean(request, "force"), volumes=query.boolean(request, "v")
         )
@@ -91,13 +91,6 @@ class LifecycleHandlers:
         """POST /containers/prune."""
         pruned = await self._remover.prune(query.filters(request), self._sizer)
         return reply.json({"ContainersDeleted": pruned.ids or None, "SpaceReclaimed": pruned.reclaimed})
-
-
-class LinkRemovalUnsupported(InvalidParameter):
-    """Legacy links are removed with their container."""
-
-    def __init__(self) -> None:
-        super().__init__("legacy links cannot be removed on their own")
 
 
 class WaitHandlers:
