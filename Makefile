@@ -1,6 +1,6 @@
 # Wharf: a Docker Engine in Python. `make help` lists what there is to make.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check compat compat-oracle bench install uninstall clean
+.PHONY: help demo test check compat compat-oracle bench protos install uninstall clean
 SHELL := /bin/bash
 PREFIX := /opt/wharf
 UNITS := /etc/systemd/system
@@ -37,6 +37,13 @@ compat-oracle: ## Run the same tests against real dockerd
 bench: ## Measure wharfd and real dockerd side by side
 	@.ci/setup test
 	@PATH=$$PATH:/var/cache/wharf-cli/usr/bin:/usr/sbin:/sbin .venv/bin/python -m compat_tests.bench $(ARGS)
+
+protos: ## Compile BuildKit's .proto files after a change (grpcio-tools in a scratch environment)
+	python3 -m venv .venv-protos
+	.venv-protos/bin/pip install --quiet --disable-pip-version-check grpcio-tools
+	cd engine/domain/builder/protocol/proto && ../../../../../.venv-protos/bin/python -m grpc_tools.protoc \
+		-I. --include_imports --descriptor_set_out=../descriptors.binpb *.proto
+	rm -rf .venv-protos
 
 install: ## Install the daemon to /opt/wharf, with its systemd units and data directories (root)
 	@.ci/setup run $(PREFIX)

@@ -221,11 +221,12 @@ Operation = SourceOp | ExecOp | FileOp | MergeOp | DiffOp
 
 @dataclass(frozen=True, slots=True)
 class SourceRange:
-    """Lines of a file, from 1."""
+    """Lines of a file, from 1. `data` is the whole file, for clients to show the lines (one object for all ranges)."""
 
     filename: str
     start: int
     end: int
+    data: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +239,7 @@ class Description:
     source: Sequence[SourceRange] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Vertex:
     """An operation and the trees it needs. Identity: the object; equality of work: `codec.digest_of`."""
 
