@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 
 from engine.api.version import NEWEST, OLDEST, shown
 from engine.api.wire import containers, images
-from engine.api.wire.containers import ImageNames
+from engine.api.wire.containers import ImageNames, SummaryExtras
 from engine.api.wire.volumes import encode_usage
 from engine.core import times
 from engine.core.model.product import DOCKER_VERSION
+from engine.domain.containers.links import names_by_target
 from engine.domain.system.disk_usage import DiskUsage
 from engine.domain.system.info import Component, Info, RegistryInfo, VersionInfo
 from engine.domain.system.runtimes import RuntimeInfo

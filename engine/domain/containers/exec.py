@@ -28,13 +28,15 @@ from engine.domain.containers.failures import (
     NoExecCommand,
     NotRunning,
 )
+from engine.domain.containers.launch_failures import as_exec_failure
 from engine.domain.containers.table import ContainerTable
 from engine.drivers.linux.pidfd import ExitWatch
 from engine.drivers.runtime.conmon import Conmon, ExecOptions, PendingExec
+from engine.drivers.runtime.failures import RuntimeFailed
 
 log = logging.getLogger(__name__)
 _KEEP_ENDED = 300.0
-_CANNOT_RUN, _NO_COMMAND = 126, 127
+_CANNOT_RUN = 126
 
 
 class Execs:
@@ -103,14 +105,14 @@ class Execs:
         self._replace(exec_id, config=config)
 
     async def run_detached(self, instance: Exec) -> None:
-        """Start the process and return. Raises RuntimeFailed, ExecAlreadyRunning."""
+        """Start the process and return. Raises LaunchFailed, ExecAlreadyRunning."""
         pending = await self._prepare(instance, attached=False)
         await self._go(instance, pending)
 
     async def run_attached(self, instance: Exec, client: Client) -> None:
         """Start the process with its streams on the client and return when they have ended.
 
-        Raises RuntimeFailed, ExecAlreadyRunning before anything is sent.
+        Raises LaunchFailed, ExecAlreadyRunning before anything is sent.
         """
         instance = self._execs[instance.id]
         config = instance.config
@@ -147,24 +149,27 @@ class Execs:
                 attached=attached,
             )
             return await self._conmon.prepare_exec(self._process.runtime(container), options)
-        except (OSError, WharfError) as error:
-            self._failed(instance.id, error)
+        except (OSError, WharfError):
+            self._failed(instance.id)
             raise
 
     async def _go(self, instance: Exec, pending: PendingExec) -> None:
         try:
             started = await pending.go()
-        except BaseException as error:
-            self._failed(instance.id, error)
+        except RuntimeFailed as error:
+            failure = as_exec_failure(error)
+            self._failed(instance.id, failure.exit_code)
+            raise failure from error
+        except BaseException:
+            self._failed(instance.id)
             raise
         self._replace(instance.id, running=True, pid=started.pid, monitor_pid=started.monitor_pid)
         self._pending[instance.id] = pending
         self._watches[instance.id] = ExitWatch(started.monitor_pid, lambda: self._exited(instance.id))
         self._running[instance.id].set()
 
-    def _failed(self, exec_id: str, error: BaseException) -> None:
-        absent = any(text in str(error) for text in ("executable file not found", "no such file or directory"))
-        self._replace(exec_id, running=False, exit_code=_NO_COMMAND if absent else _CANNOT_RUN)
+    def _failed(self, exec_id: str, exit_code: int = _CANNOT_RUN) -> None:
+        self._replace(exec_id, running=False, exit_code=exit_code)
         self._running[exec_id].set()
         self._finish(exec_id)
 

@@ -32,7 +32,9 @@ class ExecProcess:
         """Return the process object. Raises UnableToFindUser, UnableToFindGroup, IdOutOfRange, InvalidParameter."""
         user = config.user or container.config.user
         resolved = await self._user(container.state.pid, user, container.host_config.group_add or ())
-        return exec_process(ExecRequest(container, config, resolved, self._host.facts, self._host.default_ulimits))
+        host = self._host
+        linked = host.link_environment(container)
+        return exec_process(ExecRequest(container, config, resolved, host.facts, host.default_ulimits, linked))
 
     async def _user(self, pid: int, user: str, groups: Sequence[str]) -> ResolvedUser:
         """The account files are those that the container's processes see: the tree may have changed since its start."""

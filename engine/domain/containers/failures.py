@@ -220,6 +220,20 @@ class LinkTargetNotRunning(Internal):
         super().__init__(f"Cannot link to a non running container: /{target} AS /{name}/{alias}")
 
 
+class LinkTargetElsewhere(Internal):
+    """`--link` to a container that is not on the default bridge."""
+
+    def __init__(self, container_id: str) -> None:
+        super().__init__(f"container {container_id} not attached to default bridge network")
+
+
+class NoLink(Internal):
+    """`DELETE /containers/NAME?link=1` with a container's own name; dockerd answers 500."""
+
+    def __init__(self) -> None:
+        super().__init__("Conflict, cannot remove the default link name of the container")
+
+
 class NetworkPeerNotRunning(Conflict):
     """`--network container:X` where X does not run."""
 

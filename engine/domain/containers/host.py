@@ -15,9 +15,10 @@ from pathlib import Path
 from engine.core.errors import Internal, InvalidParameter
 from engine.core.model.container import Container, Status, Ulimit
 from engine.core.model.device import HostDevice
-from engine.domain.containers import shm
+from engine.domain.containers import links, shm
 from engine.domain.containers.failures import ContainerNotFound, NotRunning
 from engine.domain.containers.paths import ContainerPaths
+from engine.domain.containers.peers import Peers
 from engine.domain.containers.rootfs import Rootfs
 from engine.domain.containers.sandbox import Prepared
 from engine.domain.containers.spec import capabilities
@@ -87,6 +88,7 @@ class Host:
         self._settings = settings
         self._cgroups = cgroups
         self._table = table
+        self._peers = Peers(table)
         self._paths = paths
 
     @property
@@ -113,7 +115,13 @@ class Host:
             hostname=self._hostname(host_config.network_mode),
             default_ulimits=self._settings.default_ulimits,
             seccomp_profile=self._settings.seccomp_profile,
+            link_environment=self.link_environment(container),
         )
+
+    def link_environment(self, container: Container) -> list[str]:
+        """Return the variables that tell of the containers which `--link` names, of those that run now."""
+        found = self._peers.still_linked(container)
+        return [variable for link in found for variable in links.environment(container, link)]
 
     async def _facts(self, container: Container) -> HostFacts:
         """A privileged container gets the devices that are there now, not those of the daemon's start."""

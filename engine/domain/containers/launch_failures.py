@@ -52,6 +52,11 @@ def as_launch_failure(error: Exception) -> LaunchFailed:
     return kind(message)
 
 
+def as_exec_failure(error: RuntimeFailed) -> LaunchFailed:
+    """Return why a further process did not start."""
+    return _of_runtime(str(error))
+
+
 def _of_runtime(message: str) -> LaunchFailed:
     lowered = message.lower()
     if any(text in lowered for text in _MISSING):

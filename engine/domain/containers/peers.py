@@ -1,12 +1,21 @@
 """Other containers that a new one names: whose namespaces it joins, whose volumes it takes, which it links to."""
 
+import contextlib
 from collections.abc import Sequence
 
 import msgspec
 
 from engine.core.errors import NotFound
-from engine.core.model.container import HostConfig, MountPoint
-from engine.domain.containers.failures import EmptyReference, LinkTargetMissing, PeerMissing
+from engine.core.model.container import Container, HostConfig, MountPoint
+from engine.domain.containers import links
+from engine.domain.containers.failures import (
+    EmptyReference,
+    LinkTargetElsewhere,
+    LinkTargetMissing,
+    LinkTargetNotRunning,
+    PeerMissing,
+)
+from engine.domain.containers.links import Link
 from engine.domain.containers.network_modes import parse_link
 from engine.domain.containers.table import ContainerTable
 from engine.domain.containers.volume_spec import parse_volumes_from
@@ -46,7 +55,47 @@ class Peers:
         """Return the links as `name:alias`. Raises LinkTargetMissing, InvalidLink."""
         if not host_config.links:
             return host_config
-        return msgspec.structs.replace(host_config, links=[self._link(text) for text in host_config.links])
+        if not links.uses_links(host_config):
+            return msgspec.structs.replace(host_config, links=None)
+        found = msgspec.structs.replace(host_config, links=[self._link(text) for text in host_config.links])
+        return links.with_targets(found, links.aliases(found))
+
+    def linked(self, container: Container) -> list[Link]:
+        """Return the containers that a container on the default bridge links to.
+
+        Raises LinkTargetNotRunning, LinkTargetElsewhere.
+        """
+        if links.DEFAULT_BRIDGE not in container.networks:
+            return []
+        targets = links.aliases(container.host_config).items()
+        return [self._running(container, alias, name) for alias, name in targets]
+
+    def _running(self, container: Container, alias: str, name: str) -> Link:
+        owner = self._table.name_owner(name)
+        target = self._table.find(owner) if owner else None
+        if target is None or not target.state.running:
+            raise LinkTargetNotRunning(name, container.name, alias)
+        if links.DEFAULT_BRIDGE not in target.networks:
+            raise LinkTargetElsewhere(target.id)
+        return Link(alias, target, target.networks[links.DEFAULT_BRIDGE].ip_address)
+
+    def still_linked(self, container: Container) -> list[Link]:
+        """Return the same without those that do not run any more."""
+        found = []
+        for alias, name in links.aliases(container.host_config).items():
+            with contextlib.suppress(LinkTargetNotRunning, LinkTargetElsewhere):
+                found.append(self._running(container, alias, name))
+        return found if links.DEFAULT_BRIDGE in container.networks else []
+
+    def linking_to(self, container: Container) -> list[tuple[Container, str]]:
+        """Return the running containers that link to this one, and its alias there."""
+        return [
+            (parent, alias)
+            for parent in self._table.all()
+            if parent.host_config.links and parent.state.running
+            for alias, name in links.aliases(parent.host_config).items()
+            if name == container.name
+        ]
 
     def _link(self, text: str) -> str:
         reference, alias = parse_link(text)

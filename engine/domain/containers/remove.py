@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from engine.core.filters import Filters
 from engine.core.model.container import Container, Status
 from engine.core.model.event import EventType
+from engine.domain.containers import links
 from engine.domain.containers.announce import Announcer
 from engine.domain.containers.erase import Eraser
 from engine.domain.containers.failures import (
     CannotRemoveRunning,
     ContainerNotFound,
     EmptyName,
+    NoLink,
     RemovalInProgress,
     RenameFailed,
     RenameInvalid,
@@ -63,6 +65,17 @@ class Remover:
             self._supervisor.cancel_restart(present.id)
             await self._eraser.erase(present, remove_volumes=volumes)
 
+    async def unlink(self, reference: str) -> None:
+        """Remove the legacy link `parent/alias`. Raises ContainerNotFound, NoLink."""
+        self._table.get(reference)
+        parent_name, _, alias = reference.removeprefix("/").partition("/")
+        if not alias:
+            raise NoLink
+        parent = self._table.get(parent_name)
+        async with self._table.lock(parent.id):
+            host_config = self._table.get(parent.id).host_config
+            await self._table.change(parent.id, host_config=links.without(host_config, alias))
+
     async def prune(self, filters: Filters, sizer: Sizer) -> Pruned:
         """Remove all containers that do not run and match."""
         removed: list[str] = []
@@ -97,8 +110,18 @@ class Remover:
             self._table.reserve_name(wanted, container.id)
             present = await self._table.change(container.id, name=wanted, networks=renamed(container, wanted))
             self._table.free_name(old, container.id)
+        await self._retarget_links(old, wanted)
         self._announcer.container(present, "rename", oldName=f"/{old}")
         return present
+
+    async def _retarget_links(self, old: str, new: str) -> None:
+        """Links follow the container that they lead to."""
+        for parent in self._table.all():
+            if parent.host_config.links and links.retargeted(parent.host_config, old, new):
+                async with self._table.lock(parent.id):
+                    changed = links.retargeted(self._table.get(parent.id).host_config, old, new)
+                    if changed is not None:
+                        await self._table.change(parent.id, host_config=changed)
 
 
 def _taken(name: str, owner: str) -> str:

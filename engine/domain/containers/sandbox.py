@@ -9,9 +9,10 @@ from pathlib import Path
 from engine.core import digest, ids
 from engine.core.model.container import Container, Sandbox, Status
 from engine.core.model.network import EndpointSettings
-from engine.domain.containers import etc_files
-from engine.domain.containers.failures import LinkTargetNotRunning, NetworkPeerNotRunning
+from engine.domain.containers import etc_files, links
+from engine.domain.containers.failures import NetworkPeerNotRunning
 from engine.domain.containers.paths import ContainerPaths
+from engine.domain.containers.peers import Peers
 from engine.domain.containers.table import ContainerTable
 from engine.domain.networks.networks import Networks
 from engine.domain.networks.sandbox import SandboxRequest, request_of
@@ -56,6 +57,7 @@ class SandboxPreparer:
         self, table: ContainerTable, networks: Networks, paths: ContainerPaths, defaults: ResolverDefaults
     ) -> None:
         self._table = table
+        self._peers = Peers(table)
         self._networks = networks
         self._paths = paths
         self._defaults = defaults
@@ -83,9 +85,10 @@ class SandboxPreparer:
         return Prepared(None, attached.sandbox, attached.networks, self._files(container.id))
 
     async def _own(self, container: Container) -> Prepared:
-        linked = self._linked(container)
+        linked = [links.host_entry(link) for link in self._peers.linked(container)]
         attached = await self._networks.attach(request_of(container))
         await asyncio.to_thread(self._write_own_files, container, attached.networks, linked)
+        await self._tell_parents(container, attached.networks)
         return Prepared(attached.sandbox.netns, attached.sandbox, attached.networks, self._files(container.id))
 
     def _files(self, container_id: str) -> EtcFiles:
@@ -101,18 +104,13 @@ class SandboxPreparer:
         host = etc_files.HostResolver(str(_HOST_RESOLV_CONF), _read(_HOST_RESOLV_CONF))
         _write_unless_edited(files.resolv_conf, etc_files.host_resolv_conf(host, self._wanted(container)))
 
-    def _linked(self, container: Container) -> list[tuple[str, str]]:
-        """Return address and names of each container that `--link` names. Raises LinkTargetNotRunning."""
-        entries = []
-        for link in container.host_config.links or ():
-            target, _, alias = link.partition(":")
-            peer = self._table.get(target)
-            if not peer.state.running:
-                raise LinkTargetNotRunning(peer.name, container.name, alias)
-            address = peer.networks["bridge"].ip_address if "bridge" in peer.networks else ""
-            if address:
-                entries.append((address, " ".join(dict.fromkeys((alias, ids.short(peer.id), peer.name)))))
-        return entries
+    async def _tell_parents(self, container: Container, networks: Mapping[str, EndpointSettings]) -> None:
+        """Write a new address into /etc/hosts of the containers that link to this one."""
+        if links.DEFAULT_BRIDGE not in networks:
+            return
+        address = networks[links.DEFAULT_BRIDGE].ip_address
+        for parent, alias in self._peers.linking_to(container):
+            await asyncio.to_thread(_change_address, self._files(parent.id).hosts, alias, address)
 
     def _write_own_files(
         self, container: Container, networks: Mapping[str, EndpointSettings], linked: Iterable[tuple[str, str]]
@@ -165,6 +163,14 @@ def _read(path: Path) -> str:
         return path.read_text(errors="replace")
     except OSError:
         return ""
+
+
+def _change_address(hosts: Path, name: str, address: str) -> None:
+    """Blocks; call in a thread."""
+    text = _read(hosts)
+    changed = links.with_address(text, name, address)
+    if changed != text:
+        hosts.write_text(changed)
 
 
 def _host_resolver() -> etc_files.HostResolver:

@@ -12,7 +12,7 @@ import msgspec
 
 from engine.core import ids
 from engine.core.model.container import Container, State, Status
-from engine.domain.containers import health_rules
+from engine.domain.containers import health_rules, links
 from engine.domain.containers.failures import AmbiguousPrefix, ContainerNotFound, NameInUse
 from engine.state.store import Delete, Put, Store
 
@@ -43,13 +43,13 @@ class ContainerTable:
         return self._by_id.get(container_id)
 
     def get(self, reference: str) -> Container:
-        """Return the container with that id, name or unique id prefix, in this order.
+        """Return the container with that id, name or unique id prefix, in this order; `parent/alias` is a link.
 
         Raises ContainerNotFound, AmbiguousPrefix.
         """
         if found := self._by_id.get(reference):
             return found
-        owner = self._names.get(reference.removeprefix("/"))
+        owner = self._names.get(self._own_name(reference.removeprefix("/")))
         if owner is not None and owner in self._by_id:
             return self._by_id[owner]
         fitting = ids.matching(reference, self._by_id)
@@ -58,6 +58,12 @@ class ContainerTable:
         if not fitting:
             raise ContainerNotFound(reference)
         return self._by_id[fitting[0]]
+
+    def _own_name(self, name: str) -> str:
+        """Return the container's own name for one that it has by a legacy link; any other as it is."""
+        parent_name, slash, alias = name.partition("/")
+        parent = self.find(self._names.get(parent_name, "")) if slash else None
+        return links.aliases(parent.host_config).get(alias, name) if parent else name
 
     def lock(self, container_id: str) -> asyncio.Lock:
         """Return the lock that whoever changes the container holds."""

@@ -23,7 +23,7 @@ def process(request: SpecRequest) -> dict[str, Any]:
     result: dict[str, Any] = {
         "user": _user(request.user),
         "args": [INIT_PATH, "--", *command] if request.init else command,
-        "env": with_home(environment(container, hostname(request)), request.user),
+        "env": with_home(environment(container, hostname(request), linked=request.link_environment), request.user),
         "cwd": container.config.working_dir or "/",
         "oomScoreAdj": host_config.oom_score_adj,
     }
@@ -43,12 +43,14 @@ class ExecRequest:
     user: ResolvedUser
     host: HostFacts
     default_ulimits: Sequence[Ulimit] = ()
+    link_environment: Sequence[str] = ()
 
 
 def exec_process(request: ExecRequest) -> dict[str, Any]:
     """Return the process object for `runc exec --process`. Raises InvalidParameter."""
     container, config = request.container, request.config
-    environ = merged(environment(container, container.config.hostname, tty=config.tty), config.env or ())
+    own = environment(container, container.config.hostname, tty=config.tty, linked=request.link_environment)
+    environ = merged(own, config.env or ())
     result: dict[str, Any] = {
         "user": _user(request.user),
         "args": list(config.cmd or ()),
@@ -68,12 +70,12 @@ def hostname(request: SpecRequest) -> str:
     return request.hostname or request.container.config.hostname or request.host.hostname
 
 
-def environment(container: Container, name: str, *, tty: bool | None = None) -> list[str]:
+def environment(container: Container, name: str, *, tty: bool | None = None, linked: Sequence[str] = ()) -> list[str]:
     """Return the variables that Docker sets, overridden by the container's own."""
     defaults = [DEFAULT_PATH, f"HOSTNAME={name}"]
     if container.config.tty if tty is None else tty:
         defaults.append("TERM=xterm")
-    return merged(defaults, container.config.env or ())
+    return merged([*defaults, *linked], container.config.env or ())
 
 
 def with_home(variables: list[str], user: ResolvedUser) -> list[str]:

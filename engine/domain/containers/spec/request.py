@@ -55,7 +55,8 @@ class SpecRequest:
     `mounts` have their sources resolved to paths on the host; `shm` is a directory to show as /dev/shm (ipc modes
     shareable and container; empty: a private tmpfs); `cgroup` is the cgroups path as the runtime takes it; `devices`
     maps each path in `wanted_devices` to the nodes found there; `init` is the path of the init program where asked for;
-    `hostname` overrides the container's own; `seccomp_profile` is a daemon-wide profile in JSON, or empty.
+    `hostname` overrides the container's own; `seccomp_profile` is a daemon-wide profile in JSON, or empty;
+    `link_environment` tells of the containers that `--link` names.
     """
 
     container: Container
@@ -72,3 +73,4 @@ class SpecRequest:
     hostname: str = ""
     default_ulimits: Sequence[Ulimit] = ()
     seccomp_profile: str = ""
+    link_environment: Sequence[str] = ()

@@ -61,8 +61,8 @@ def test_a_summary_is_what_dockerd_shows(name, version, monkeypatch):
         times, "now", lambda: max(container.state.started_at, container.state.finished_at) + age * 10**9
     )
     images = Images({container.config.image: container.image})
-    sizes = (shown["SizeRw"], shown["SizeRootFs"])
-    encoded = json.loads(msgspec.json.encode(wire.encode_summary(container, parsed(version), images, sizes)))
+    extras = wire.SummaryExtras(images, (shown["SizeRw"], shown["SizeRootFs"]))
+    encoded = json.loads(msgspec.json.encode(wire.encode_summary(container, parsed(version), extras)))
     for summary in (encoded, shown):
         summary["Mounts"].sort(key=lambda m: m["Destination"])
         summary["Ports"].sort(key=lambda p: (p["Type"], p["PrivatePort"]))
@@ -72,8 +72,8 @@ def test_a_summary_is_what_dockerd_shows(name, version, monkeypatch):
 
 def test_a_moved_name_is_replaced_by_the_image_id():
     container = container_of(RECORDED["lst"]["1.51"]["inspect"])
-    assert wire.encode_summary(container, (1, 51), Images({"rich": "sha256:other"}), None)["Image"] == container.image
-    assert wire.encode_summary(container, (1, 51), Images({}), None)["Image"] == container.image
+    for images in (Images({"rich": "sha256:other"}), Images({})):
+        assert wire.encode_summary(container, (1, 51), wire.SummaryExtras(images))["Image"] == container.image
 
 
 SECOND = 1_000_000_000

@@ -44,6 +44,7 @@ def normalised(inspected):
         if mount["Type"] == "volume":
             mount["Source"] = "<VOLUME>"
     result["Mounts"].sort(key=lambda m: m["Destination"])
+    (result["HostConfig"]["Links"] or []).sort()  # dockerd shows them in any order
     return flat(result)
 
 
@@ -103,5 +104,6 @@ async def test_create_answers_as_dockerd_does(case, tmp_path):
     assert case["status"] == 201, case.get("message")
     found = normalised(inspected)
     wanted = {k: v for k, v in expected(case).items() if k not in IGNORED}
+    wanted["HostConfig.Links"] = sorted(wanted["HostConfig.Links"] or []) or None
     assert {k: v for k, v in found.items() if k not in IGNORED} == wanted
     assert warnings == case.get("warnings", [])
