@@ -54,6 +54,13 @@ class ResolveNotFound(NotFound):
         super().__init__(f'failed to resolve reference "{reference}": {cause}')
 
 
+class PullAccessDenied(NotFound):
+    """The registry does not let the client see the repository, if there is one."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"pull access denied for {name}, repository does not exist or may require 'docker login'")
+
+
 class NoCredentials(Internal):
     """The registry asks for credentials that the client did not give."""
 

@@ -21,6 +21,7 @@ from engine.domain.images.failures import (
     MalformedImage,
     NoCredentials,
     NoMatchingManifest,
+    PullAccessDenied,
     ResolveFailed,
     ResolveNotFound,
 )
@@ -31,7 +32,7 @@ from engine.domain.images.pull_progress import LayerWork, Phase, Reporter
 from engine.domain.images.tasks import failure, stop
 from engine.domain.images.unpack import Unpacker, layer_sources
 from engine.drivers.registry.credentials import ANONYMOUS, Credentials
-from engine.drivers.registry.failures import AccessDenied, RegistryUnreachable, UnexpectedStatus
+from engine.drivers.registry.failures import AccessDenied, AuthorizationRefused, RegistryUnreachable, UnexpectedStatus
 from engine.drivers.registry.repository import Repository
 from engine.drivers.registry.transport import Transport
 from engine.drivers.storage.content import ContentStore
@@ -109,6 +110,8 @@ async def _resolve(repository: Repository, reference: Reference) -> Descriptor:
         return await repository.resolve(reference)
     except NotFound as error:
         raise ResolveNotFound(str(reference), str(error)) from error
+    except AuthorizationRefused as error:
+        raise PullAccessDenied(reference.familiar_name) from error
     except RegistryUnreachable as error:
         raise ResolveFailed(str(reference), f"failed to do request: {error}") from error
     except UnexpectedStatus as error:

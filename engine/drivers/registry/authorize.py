@@ -13,7 +13,7 @@ import msgspec
 from engine.drivers.registry.challenge import Challenge, choose, realm_of
 from engine.drivers.registry.challenge import parse as parse_challenges
 from engine.drivers.registry.credentials import Credentials
-from engine.drivers.registry.failures import AccessDenied, MalformedAnswer
+from engine.drivers.registry.failures import AccessDenied, AuthorizationRefused, MalformedAnswer
 from engine.drivers.registry.settings import Endpoint
 from engine.drivers.registry.transport import Transport
 
@@ -75,7 +75,7 @@ class Authorizer:
         realm = realm_of(challenge, url)
         if challenge.parameters.get("error") and self._header.startswith("Bearer "):
             reason = challenge.parameters["error"]
-            raise AccessDenied(self._action, f"server message: {reason}: authorization failed")
+            raise AuthorizationRefused(self._action, f"server message: {reason}: authorization failed")
         service = challenge.parameters.get("service", "")
         asked = challenge.parameters.get("scope", "")
         scopes = [*self.scopes, *(s for s in [asked] if s and s not in self.scopes)]

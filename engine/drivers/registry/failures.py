@@ -50,6 +50,10 @@ class AccessDenied(Internal):
         )
 
 
+class AuthorizationRefused(AccessDenied):
+    """The registry said that the token which its own server gave is not good enough."""
+
+
 class InvalidChallenge(Internal):
     """What the registry asks for makes no sense or would give secrets away."""
 
