@@ -17,7 +17,7 @@ MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC = 1, 2
 PR_SET_PDEATHSIG, PR_SET_NAME, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 15, 24, 38
 _AT_FDCWD = -100
 _MOVE_MOUNT_F_EMPTY_PATH, _MOVE_MOUNT_T_EMPTY_PATH = 4, 0x40
-_FSCONFIG_SET_STRING, _FSCONFIG_CMD_CREATE = 1, 6
+_FSCONFIG_SET_FLAG, _FSCONFIG_SET_STRING, _FSCONFIG_CMD_CREATE = 0, 1, 6
 _SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 _SYS_OPEN_TREE, _SYS_MOVE_MOUNT, _SYS_FSOPEN, _SYS_FSCONFIG, _SYS_FSMOUNT = 428, 429, 430, 431, 432
 _SYS_OPENAT2 = 437
@@ -119,6 +119,11 @@ def fsopen(fstype: str) -> int:
 def fsconfig_string(fs_fd: int, key: str, value: str | os.PathLike[str]) -> None:
     """fsconfig(2): set one option. Blocks; call in a thread."""
     _check(_libc.syscall(_SYS_FSCONFIG, fs_fd, _FSCONFIG_SET_STRING, key.encode(), _bytes(value), 0), value)
+
+
+def fsconfig_flag(fs_fd: int, key: str) -> None:
+    """fsconfig(2): set one option that has no value. Blocks; call in a thread."""
+    _check(_libc.syscall(_SYS_FSCONFIG, fs_fd, _FSCONFIG_SET_FLAG, key.encode(), None, 0), key)
 
 
 def fsconfig_create(fs_fd: int) -> None:

@@ -2,7 +2,8 @@
 
 `<root>/<chain hex>/diff` is the tree, `size` beside it its size in bytes. A layer comes into being by one rename, so
 that a daemon killed at any instant leaves either the whole layer or a temporary, which `clean` deletes at the next
-start. Says nothing about who uses a layer.
+start. A layer that a build has made has a name of its own, of the same form, until its chain ID is known. Says nothing
+about who uses a layer.
 """
 
 import secrets
@@ -68,6 +69,30 @@ class LayerStore:
             remove_tree(home)
             return
         self._sizes[chain] = size
+
+    def adopt(self, layer: str, tree: Path) -> None:
+        """Make a directory the layer by renaming it; its size is not known yet. Blocks; call in a thread."""
+        temporary = self.begin(layer)
+        try:
+            temporary.rmdir()
+            tree.rename(temporary)
+            self.commit(layer, temporary, 0)
+        except BaseException:
+            self.discard(temporary)
+            raise
+
+    def rename(self, layer: str, chain: str) -> bool:
+        """Give a layer its chain ID, unless there is such a layer already. Blocks; call in a thread."""
+        if chain in self._sizes:
+            return False
+        (self._root / _hex(layer)).rename(self._root / _hex(chain))
+        self._sizes[chain] = self._sizes.pop(layer, 0)
+        return True
+
+    def resize(self, layer: str, size: int) -> None:
+        """Say how large a layer is, in bytes. Blocks; call in a thread."""
+        (self._root / _hex(layer) / "size").write_text(str(size))
+        self._sizes[layer] = size
 
     def discard(self, temporary: Path) -> None:
         """Delete a tree that will not become a layer. Blocks; call in a thread."""

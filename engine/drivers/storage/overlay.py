@@ -5,28 +5,19 @@ Does not know images, nor what a container is.
 """
 
 import asyncio
-import contextlib
-import errno
 import os
 import secrets
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.drivers.linux import syscalls
 from engine.drivers.linux.removal import remove_tree
 from engine.drivers.storage.layers import LayerStore
+from engine.drivers.storage.overlay_mount import OverlayMount, detach, mount_overlay
 
 _REMOVED = ".removed-"
 # An overlay needs a lower directory even where the image has no layer.
 _SKELETON = ".skeleton"
-# `redirect_dir` and `metacopy` would let the upper directory hold references instead of content: it could no longer be
-# read on its own. `index` would refuse to mount where the last mount of the same directory has not quite gone.
-_OPTIONS = {"index": "off", "redirect_dir": "off", "metacopy": "off"}
-
-
-class OverlayFailed(OSError):
-    """The kernel refused the mount; says why, as far as the kernel tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +97,7 @@ class OverlayDriver:
         The mount is gone when this returns, but not yet its end: the kernel writes the whole filesystem below to the
         disk when an overlay's last user goes (`ovl_sync_fs`), for which nobody has to wait but the next mount.
         """
-        pinned = await asyncio.to_thread(_detach, self._tree(container_id).merged)
+        pinned = await asyncio.to_thread(detach, self._tree(container_id).merged)
         if pinned is None:
             return
         task = self._spawn(asyncio.to_thread(os.close, pinned))
@@ -147,7 +138,7 @@ class OverlayDriver:
 
     def _mount(self, tree: _Tree) -> Path:
         if not tree.merged.is_mount():
-            _mount_overlay(tree, self.lowers(tree.home.name))
+            mount_overlay(OverlayMount(self.lowers(tree.home.name), tree.merged, tree.upper, tree.work))
         return tree.merged
 
     def _bury(self, tree: _Tree) -> Path | None:
@@ -170,80 +161,3 @@ def _make_skeleton(root: Path) -> None:
         (root / file).touch(mode=0o755)
     if not (root / "etc/mtab").is_symlink():
         (root / "etc/mtab").symlink_to("/proc/mounts")
-
-
-def _mount_overlay(tree: _Tree, lowers: Sequence[Path]) -> None:
-    """Mount with the API that takes one layer at a time (Linux 6.5), else with mount(2). Blocks; call in a thread."""
-    fs = syscalls.fsopen("overlay")
-    try:
-        _configure(fs, tree, lowers)
-        mount = syscalls.fsmount(fs)
-    except OSError as error:
-        if error.errno == errno.EINVAL and not _takes_single_layers(fs):
-            _mount_by_data(tree, lowers)
-            return
-        raise OverlayFailed(error.errno, _reason(fs) or error.strerror, str(tree.merged)) from error
-    finally:
-        os.close(fs)
-    try:
-        syscalls.move_mount(mount, tree.merged)
-    finally:
-        os.close(mount)
-
-
-def _configure(fs: int, tree: _Tree, lowers: Sequence[Path]) -> None:
-    for lower in lowers:
-        syscalls.fsconfig_string(fs, "lowerdir+", lower)
-    syscalls.fsconfig_string(fs, "upperdir", tree.upper)
-    syscalls.fsconfig_string(fs, "workdir", tree.work)
-    for name, value in _OPTIONS.items():
-        syscalls.fsconfig_string(fs, name, value)
-    syscalls.fsconfig_create(fs)
-
-
-def _takes_single_layers(fs: int) -> bool:
-    """Tell from the version: the error is the same as for a wrong option."""
-    major, minor = os.uname().release.split(".")[:2]
-    return (int(major), int("".join(c for c in minor if c.isdigit()))) >= (6, 5)
-
-
-def _reason(fs: int) -> str:
-    """Return the messages that the kernel left for this mount, each `e` and its text."""
-    messages = []
-    with contextlib.suppress(OSError):
-        while message := os.read(fs, 4096):
-            messages.append(message.decode(errors="replace").strip())
-    return "; ".join(messages)
-
-
-def _mount_by_data(tree: _Tree, lowers: Sequence[Path]) -> None:
-    """mount(2) takes one page of options: descriptors stand for the layers' long names. Blocks; call in a thread."""
-    with contextlib.ExitStack() as stack:
-        pinned = [os.open(lower, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for lower in lowers]
-        for fd in pinned:
-            stack.callback(os.close, fd)
-        options = {"lowerdir": ":".join(f"/proc/self/fd/{fd}" for fd in pinned)}
-        options |= {"upperdir": str(tree.upper), "workdir": str(tree.work)} | _OPTIONS
-        data = ",".join(f"{name}={value}" for name, value in options.items())
-        syscalls.mount("overlay", tree.merged, "overlay", data=data)
-
-
-def _detach(merged: Path) -> int | None:
-    """Unmount, and return a descriptor that keeps the filesystem until it is closed; None where nothing is mounted.
-
-    Blocks; call in a thread.
-    """
-    try:
-        if not merged.is_mount():
-            return None
-        pinned = os.open(merged, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    try:
-        syscalls.umount(merged, syscalls.MNT_DETACH | syscalls.UMOUNT_NOFOLLOW)
-    except OSError as error:
-        os.close(pinned)
-        if error.errno in (errno.EINVAL, errno.ENOENT):
-            return None
-        raise
-    return pinned

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.drivers.storage import overlay as module
+from engine.drivers.storage import overlay_mount as module
 from engine.drivers.storage.layers import LayerStore
 from engine.drivers.storage.overlay import OverlayDriver
 

@@ -1,0 +1,123 @@
+"""Trees that builds work in: overlay mounts that live as long as one step, and leave what was changed as a directory.
+
+Nothing in them is written to the disk for its own sake (`volatile`): a step whose daemon dies is done again. Nothing
+lies below the layers either: a step sees its image's files and no others.
+"""
+
+import asyncio
+import contextlib
+import os
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.drivers.linux import syscalls
+from engine.drivers.linux.removal import remove_tree
+from engine.drivers.storage.overlay_mount import OverlayMount, detach, mount_overlay
+
+_EMPTY = "empty"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkTree:
+    """A mounted tree: `merged` is where it is seen, `upper` takes what is changed in it."""
+
+    home: Path
+
+    @property
+    def merged(self) -> Path:
+        """The mount point."""
+        return self.home / "merged"
+
+    @property
+    def upper(self) -> Path:
+        """What has been changed. Missing where the tree is only looked at, or when the change has been taken away."""
+        return self.home / "upper"
+
+
+class WorkTrees:
+    """The trees below one directory, which is nobody else's."""
+
+    def __init__(self, root: Path) -> None:
+        """`root` is made by `start`."""
+        self._root = root
+        self._removals: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Make the directory; unmount what a killed daemon has left, and delete it in the background."""
+        for home in await asyncio.to_thread(self._prepare):
+            self._remove(home)
+
+    def _prepare(self) -> list[Path]:
+        (self._root / _EMPTY).mkdir(mode=0o755, parents=True, exist_ok=True)
+        left = [entry for entry in self._root.iterdir() if entry.name != _EMPTY]
+        for home in left:
+            with contextlib.suppress(OSError):
+                syscalls.umount(home / "merged", syscalls.MNT_DETACH | syscalls.UMOUNT_NOFOLLOW)
+        return left
+
+    async def open(self, lowers: Sequence[Path]) -> WorkTree:
+        """Mount a writable tree above these directories, the uppermost first. Raises OSError."""
+        return await self._opened(lowers, writable=True)
+
+    async def view(self, lowers: Sequence[Path]) -> WorkTree:
+        """Mount a tree to look at. Raises OSError."""
+        return await self._opened(lowers, writable=False)
+
+    async def _opened(self, lowers: Sequence[Path], *, writable: bool) -> WorkTree:
+        tree = WorkTree(self._root / secrets.token_hex(8))
+        making = asyncio.ensure_future(asyncio.to_thread(self._make, tree, lowers, writable))
+        try:
+            await asyncio.shield(making)
+        except BaseException:
+            await asyncio.wait((making,))
+            self.drop(tree)
+            raise
+        return tree
+
+    def _make(self, tree: WorkTree, lowers: Sequence[Path], writable: bool) -> None:
+        """Blocks; call in a thread."""
+        tree.home.mkdir(mode=0o710)
+        tree.merged.mkdir(mode=0o700)
+        if not writable:
+            empty = self._root / _EMPTY
+            mount_overlay(OverlayMount([*lowers, *([empty] * max(1, 2 - len(lowers)))], tree.merged))
+            return
+        work = tree.home / "work"
+        work.mkdir(mode=0o711)
+        tree.upper.mkdir()
+        tree.upper.chmod(0o755)
+        if lowers:
+            # As containerd: the root directory's owner is the image's, its mode is not.
+            status = lowers[0].stat()
+            os.chown(tree.upper, status.st_uid, status.st_gid)
+        mount_overlay(OverlayMount(lowers or [self._root / _EMPTY], tree.merged, tree.upper, work, volatile=True))
+
+    async def unmount(self, tree: WorkTree) -> None:
+        """Unmount a tree; what was changed stays. Idempotent. Raises OSError."""
+        pinned = await asyncio.to_thread(detach, tree.merged)
+        if pinned is not None:
+            await asyncio.to_thread(os.close, pinned)
+
+    def drop(self, tree: WorkTree) -> None:
+        """Unmount and delete a tree, in the background. Idempotent."""
+        self._remove(tree.home)
+
+    def _remove(self, home: Path) -> None:
+        task = asyncio.get_running_loop().create_task(asyncio.to_thread(_delete, home), name="work-tree-removal")
+        self._removals.add(task)
+        task.add_done_callback(self._removals.discard)
+
+    async def close(self) -> None:
+        """Wait for removals in progress."""
+        while self._removals:
+            await asyncio.wait(set(self._removals))
+
+
+def _delete(home: Path) -> None:
+    """Blocks; call in a thread."""
+    pinned = detach(home / "merged")
+    if pinned is not None:
+        os.close(pinned)
+    remove_tree(home)
