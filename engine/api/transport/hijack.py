@@ -167,14 +167,20 @@ async def hijack(request: web.BaseRequest, content_type: str) -> HijackedConnect
 
 async def take_over(request: web.BaseRequest, head: str) -> HijackedConnection:
     """Take the request's connection and answer with a status line and headers (lines parted by CR LF)."""
+    connection = HijackedConnection(await take(request))
+    connection.transport.set_protocol(connection)
+    connection.write(f"HTTP/1.1 {head}\r\n\r\n".encode("latin-1"))
+    return connection
+
+
+async def take(request: web.BaseRequest) -> Taken:
+    """Take the request's connection; nothing is answered yet. Raises ConnectionResetError when the client is gone."""
     if not request.content.is_eof() and request.content_length:
         while await request.content.readany():
             pass
     protocol = request.protocol
     if not isinstance(protocol, Connection):
         raise TypeError("this server's connections cannot be taken")
-    connection = HijackedConnection(protocol.take())
+    taken = protocol.take()
     request.content.feed_eof()
-    connection.transport.set_protocol(connection)
-    connection.write(f"HTTP/1.1 {head}\r\n\r\n".encode("latin-1"))
-    return connection
+    return taken
