@@ -102,7 +102,9 @@ def build_containers(config: Config, drivers: Drivers, resources: Resources, abi
     eraser = Eraser(table, belongings, ground.waits, ground.announcer)
     supervisor = Supervisor(table, runner, eraser, ground.waits, ground.announcer)
     stopper = Stopper(table, runner, supervisor, ground.waits, ground.announcer)
-    execs = Execs(table, ExecProcess(host, drivers.runtimes, drivers.confine), drivers.conmon, ground.announcer)
+    execs = Execs(
+        table, ExecProcess(host, drivers.runtimes, drivers.confine, drivers.cgroups), drivers.conmon, ground.announcer
+    )
     limits = _limits(abilities, drivers, seccomp=host.facts.seccomp)
     views = Views(table, drivers.overlay, resources.volumes, paths, ground.announcer)
     holdings = Holdings(resources.images, resources.networks, resources.volumes)

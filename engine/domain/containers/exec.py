@@ -72,6 +72,11 @@ class Execs:
         self._tell(instance, f"exec_create: {_shown(config)}")
         return instance
 
+    def expect(self, container: Container) -> None:
+        """Make ready for a process that a client may want to run: the CLI looks at a container before it execs."""
+        if container.state.status is Status.RUNNING:
+            self._process.expect()
+
     def _runnable(self, reference: str) -> Container:
         container = self._table.get(reference)
         if container.state.status is Status.PAUSED:

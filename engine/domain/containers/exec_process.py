@@ -10,6 +10,7 @@ from engine.core.model.exec import ExecConfig
 from engine.domain.containers.host import Host
 from engine.domain.containers.spec.process import ExecRequest, exec_process
 from engine.domain.containers.users import ResolvedUser, resolve_user
+from engine.drivers.cgroups.cgroups import Cgroups
 from engine.drivers.confine.confine import Confine
 from engine.drivers.runtime.oci import OciRuntime, Runtimes
 
@@ -19,17 +20,23 @@ _ACCOUNT_FILE_LIMIT = 8 << 20
 class ExecProcess:
     """Makes OCI process objects for execs."""
 
-    def __init__(self, host: Host, runtimes: Runtimes, confine: Confine) -> None:
+    def __init__(self, host: Host, runtimes: Runtimes, confine: Confine, cgroups: Cgroups) -> None:
         self._host = host
         self._runtimes = runtimes
         self._confine = confine
+        self._cgroups = cgroups
 
     def runtime(self, container: Container) -> OciRuntime:
         """Return the runtime that runs the container. Raises UnknownRuntime."""
         return self._runtimes.get(container.host_config.runtime)
 
+    def expect(self) -> None:
+        """Make ready for a process that will run in a moment, or may. Returns at once."""
+        self._cgroups.forewarn()
+
     async def build(self, container: Container, config: ExecConfig) -> dict[str, Any]:
         """Return the process object. Raises UnableToFindUser, UnableToFindGroup, IdOutOfRange, InvalidParameter."""
+        self.expect()
         user = config.user or container.config.user
         resolved = await self._user(container.state.pid, user, container.host_config.group_add or ())
         host = self._host

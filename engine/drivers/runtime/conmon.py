@@ -111,7 +111,7 @@ class Conmon:
         self._exits = directory / "exits"
         self._execs = directory / "exec"
         self._spool = spool
-        self._program = program
+        self._program = shutil.which(program, path=ENVIRONMENT["PATH"]) or program
         self._children: dict[str, int] = {}
         self._reapers: set[asyncio.Task[None]] = set()
         self._environment = {**ENVIRONMENT, "TMPDIR": _socket_directory(directory)}
@@ -160,7 +160,7 @@ class Conmon:
         identity = ["--cid", container_id, "--cuuid", own_id, "--bundle", str(directory)]
         files = ["--container-pidfile", str(directory / "init.pid")]
         arguments = [word for argument in runtime.arguments for word in ("--runtime-arg", argument)]
-        return [*program, *identity, *files, "--runtime", runtime.program.path, *arguments]
+        return [*program, *identity, *files, "--runtime", runtime.executable, *arguments]
 
     def exit_code(self, container_id: str) -> int | None:
         """Return the exit code of a container that has ended, or None. Blocks; call in a thread."""

@@ -12,7 +12,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from engine.drivers.linux import proc
 from engine.drivers.linux.pidfd import ExitWatch
 from engine.drivers.runtime import failures
 from engine.drivers.runtime.failures import RuntimeFailed, UnknownProcess
+from engine.drivers.runtime.sealed import sealed_copy
 
 ENVIRONMENT: Mapping[str, str] = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -54,13 +55,14 @@ class Make(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RuntimeProgram:
-    """A runtime's name in the API, its program, and what `--version` says of it."""
+    """A runtime's name in the API, its program, and what `--version` says of it. `executable`: what is run, in fact."""
 
     name: str
     path: str
     make: Make = Make.OTHER
     version: str = ""
     arguments: Sequence[str] = ()
+    executable: str = ""
 
 
 class OciRuntime:
@@ -69,6 +71,7 @@ class OciRuntime:
     def __init__(self, program: RuntimeProgram, state: Path, *, systemd_cgroup: bool = False) -> None:
         self.name = program.name
         self.program = program
+        self.executable = program.executable or program.path
         self._state = state
         self._systemd = systemd_cgroup
         flags = ["--systemd-cgroup"] if systemd_cgroup else []
@@ -129,7 +132,7 @@ class OciRuntime:
             await self._run("delete", *(["--force"] if force else []), container_id)
 
     async def _run(self, *arguments: str, stdin: bytes = b"") -> None:
-        done = await proc.run([self.program.path, *self.arguments, *arguments], env=ENVIRONMENT, stdin=stdin)
+        done = await proc.run([self.executable, *self.arguments, *arguments], env=ENVIRONMENT, stdin=stdin)
         if done.returncode != 0:
             reason = done.error or f"exit status {done.returncode}"
             kind = UnknownProcess if any(gone in reason for gone in _GONE) else RuntimeFailed
@@ -253,6 +256,7 @@ class Runtimes:
     async def _open(program: RuntimeProgram, settings: RuntimeSettings) -> OciRuntime:
         state = settings.state / program.name
         await asyncio.to_thread(state.mkdir, mode=0o700, parents=True, exist_ok=True)
+        program = await _sealed(program, settings.state / "bin")
         return OciRuntime(program, state, systemd_cgroup=settings.systemd_cgroup)
 
     def get(self, name: str) -> OciRuntime:
@@ -276,6 +280,21 @@ async def _inspect(name: str, path: str) -> RuntimeProgram | None:
     except OSError:
         return None
     return RuntimeProgram(name, located, *_read_version(done.stdout.decode(errors="replace")))
+
+
+async def _sealed(program: RuntimeProgram, links: Path) -> RuntimeProgram:
+    """Let the program be run from a sealed copy, where that works. The copy stays until we end."""
+    if program.make is Make.OTHER:
+        return program
+    link = links / program.name
+    try:
+        await asyncio.to_thread(links.mkdir, mode=0o700, exist_ok=True)
+        await asyncio.to_thread(sealed_copy, Path(program.path), link)
+        done = await proc.run([str(link), "--version"], env=ENVIRONMENT)
+    except OSError:
+        return program
+    works = _read_version(done.stdout.decode(errors="replace")) == (program.make, program.version)
+    return replace(program, executable=str(link)) if works else program
 
 
 def _read_version(text: str) -> tuple[Make, str]:

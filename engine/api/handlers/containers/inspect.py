@@ -83,6 +83,7 @@ class InspectHandlers:
     async def inspect(self, request: web.BaseRequest) -> web.StreamResponse:
         """GET /containers/{name}/json."""
         container, version = self._table.get(request["name"]), request["api_version"]
+        self._execs.expect(container)
         exec_ids = self._execs.of_container(container.id)
         if query.boolean(request, "size"):
             sizes = await self._sizes([container])
