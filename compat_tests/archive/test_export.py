@@ -67,6 +67,13 @@ def test_commit_pauses(api: RawHttp, start: Callable[..., str]) -> None:
     assert api.get(f"/images/{answer.json()['Id']}/json")["RepoTags"] == []
 
 
+def test_commit_of_what_ends_meanwhile(api: RawHttp, start: Callable[..., str]) -> None:
+    for milliseconds in range(0, 40, 5):
+        container = start("sh", "-c", f"usleep {milliseconds}000; touch /made")
+        answer = api.post(f"/commit?container={container}&pause=1")
+        assert answer.status == 201, answer
+
+
 def test_commit_errors(api: RawHttp, create: Callable[..., str]) -> None:
     container = create("true")
     assert api.post("/commit?container=nope").message == "No such container: nope"

@@ -64,7 +64,8 @@ class StoredImage(Struct, frozen=True, kw_only=True):
 
     `manifests` are the entries of an index in their order, or the target alone; `images` those of them whose content is
     here. `deleted`: gone for users; it is kept for the layers of the containers that still hold it. `stored_at` is when
-    it came, in nanoseconds since the epoch.
+    it came, in nanoseconds since the epoch. `parent` is the id of the image that a commit or a build step made it from,
+    whether that still exists or not.
     """
 
     target: Descriptor
@@ -72,6 +73,7 @@ class StoredImage(Struct, frozen=True, kw_only=True):
     images: list[Image]
     deleted: bool = False
     stored_at: int = 0
+    parent: str = ""
 
 
 class ImageName(Struct, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from engine.core.errors import WharfError
 from engine.core.model.container import Container, ContainerConfig, Status
 from engine.core.references import Reference
 from engine.domain.containers.announce import Announcer
@@ -21,6 +23,8 @@ from engine.domain.images.commit import CommitOptions, Committer
 from engine.drivers.confine.confine import Confine
 from engine.drivers.linux.pipes import output_of
 from engine.drivers.storage.overlay import OverlayDriver
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +82,26 @@ class ContainerCommitter:
 
     @asynccontextmanager
     async def _frozen(self, container: Container, *, pause: bool) -> AsyncIterator[None]:
-        """Let no process of the container write meanwhile, where the client wishes so."""
-        if not pause or container.state.status is not Status.RUNNING:
-            yield
-            return
-        await self._parts.stopper.pause(container.id)
+        """Let no process of the container write meanwhile, where the client wishes so and they can be stopped."""
+        frozen = pause and container.state.status is Status.RUNNING and await self._freeze(container)
         try:
             yield
         finally:
-            await asyncio.shield(asyncio.ensure_future(self._parts.stopper.unpause(container.id)))
+            if frozen:
+                await asyncio.shield(asyncio.ensure_future(self._thaw(container)))
+
+    async def _freeze(self, container: Container) -> bool:
+        """Pause the container; tell whether that was possible. As with dockerd it need not be: it may have ended."""
+        try:
+            await self._parts.stopper.pause(container.id)
+        except (WharfError, OSError) as error:
+            log.info("commit of %s without a pause: %s", container.id, error)
+            return False
+        return True
+
+    async def _thaw(self, container: Container) -> None:
+        with contextlib.suppress(WharfError):  # Somebody may have thawed or killed it meanwhile.
+            await self._parts.stopper.unpause(container.id)
 
     @asynccontextmanager
     async def _layer(self, container: Container) -> AsyncIterator[AsyncIterator[bytes] | None]:

@@ -33,7 +33,7 @@ from engine.domain.containers.peers import Peers
 from engine.domain.containers.security_options import parse_security_options
 from engine.domain.containers.table import ContainerTable
 from engine.domain.containers.validate import require_valid, require_valid_name, warnings
-from engine.domain.images.images import Images
+from engine.domain.images.images import Images, hold_of
 from engine.domain.volumes.volumes import VolumeRequest, Volumes
 from engine.drivers.storage.overlay import OverlayDriver
 
@@ -175,7 +175,7 @@ class Creator:
 
     async def _furnish(self, container: Container, image: Image) -> Container:
         """Give the container its references, volumes, layer and directory."""
-        self._images.acquire(image.id, container.id)
+        self._images.acquire(container.id, hold_of(image))
         await self._table.intend(container)
         layers = await self._images.unpacked(image)
         mounts = [await self._realised(container, mount) for mount in container.mounts]

@@ -16,7 +16,7 @@ from engine.domain.containers.log_files import LogFiles
 from engine.domain.containers.runner import Runner
 from engine.domain.containers.supervisor import Supervisor
 from engine.domain.containers.table import ContainerTable
-from engine.domain.images.images import Images
+from engine.domain.images.images import Hold, Images
 from engine.domain.networks.networks import Networks
 from engine.domain.volumes.volumes import Volumes
 from engine.drivers.runtime.conmon import Conmon
@@ -34,7 +34,8 @@ class Holdings:
 
     async def take_again(self, container: Container, *, running: bool) -> None:
         """Take the references that a container holds: after a restart they are in memory no more."""
-        self._images.acquire(container.image, container.id, container.layers)
+        manifest = container.manifest.digest if container.manifest else ""
+        self._images.acquire(container.id, Hold(container.image, manifest, container.layers))
         for mount in container.mounts:
             if mount.type != "volume":
                 continue

@@ -94,7 +94,6 @@ class Runner:
         self.forget(container)
 
     async def _launch(self, container: Container, bundle: Path) -> Container:
-        self._machinery.cgroups.forewarn()
         # Before anything is made: a container may name a runtime that is not there.
         runtime = self._runtime(container)
         rootfs, prepared = await self._prepare(container)
@@ -196,12 +195,15 @@ class Runner:
             await self._runtime(container).kill(container.id, signals.SIGKILL, all=True)
 
     async def freeze(self, container: Container) -> None:
-        """Stop all processes from being scheduled. Raises OSError, RuntimeFailed."""
+        """Stop all processes from being scheduled. Raises NotRunning, OSError, RuntimeFailed."""
         runtime = self._runtime(container)
-        if runtime.native:
-            await self._machinery.cgroups.freeze(container.id, container.state.pid)
-        else:
+        if not runtime.native:
             await runtime.pause(container.id)
+            return
+        try:
+            await self._machinery.cgroups.freeze(container.id, container.state.pid)
+        except ProcessLookupError as error:
+            raise NotRunning(container.id) from error
 
     async def thaw(self, container: Container) -> None:
         """Let the processes go on. Raises OSError, RuntimeFailed."""

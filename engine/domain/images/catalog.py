@@ -67,6 +67,14 @@ class Catalog:
         """Return all names."""
         return list(self._names.values())
 
+    def has_children(self, target: str) -> bool:
+        """Tell whether an image that users see was made from this one."""
+        return any(i.parent == target for i in self._images.values() if not i.deleted)
+
+    def parents(self) -> set[str]:
+        """Return the ids of all images that others were made from."""
+        return {i.parent for i in self._images.values() if i.parent and not i.deleted}
+
     async def add(self, target: StoredImage, reference: Reference | None) -> bool:
         """Record an image, with a name where one is given; tell whether the name is new or has moved."""
         async with self._writing:
@@ -119,6 +127,14 @@ class Catalog:
             if not held:
                 del self._images[target]
             return names
+
+    async def drop_platform(self, target: str, manifest: str) -> None:
+        """Forget what is here of one of an image's platforms. Raises OSError."""
+        async with self._writing:
+            image = self._images[target]
+            left = msgspec.structs.replace(image, images=[i for i in image.images if i.manifest.digest != manifest])
+            await self._store.commit(Put(IMAGE_KIND, target, left))
+            self._images[target] = left
 
     def _target_of(self, name: str) -> str:
         found = self._names.get(name)

@@ -62,7 +62,7 @@ class Committer:
             for source in layer_sources(image):
                 await lease.chain(source.chain)
                 await self._stores.unpacker.ensure(source)
-            stored = StoredImage(target=image.target, manifests=[image.target], images=[image])
+            stored = StoredImage(target=image.target, manifests=[image.target], images=[image], parent=base.id)
             await asyncio.shield(asyncio.ensure_future(self._stores.catalog.add(stored, options.name)))
         self._announcer.about("create", image.id, image=image)
         if options.name is not None:

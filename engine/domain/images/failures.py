@@ -6,6 +6,29 @@ from engine.core.model.image import Platform
 from engine.domain.images.platforms import format_platform
 
 
+class PlatformNotLoaded(NotFound):
+    """An archive does not have the platform that was asked for; its image is here now all the same."""
+
+    def __init__(self, name: str, platform: Platform) -> None:
+        super().__init__(
+            f"image {name} was loaded, but doesn't provide the requested platform ({format_platform(platform)})"
+        )
+
+
+class NothingToSave(NotFound):
+    """An image has no such platform to be saved."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(f"no suitable export target found: {cause}")
+
+
+class ManifestNotHere(NotFound):
+    """An image of which only the name and the index are here cannot be saved."""
+
+    def __init__(self, digest: str) -> None:
+        super().__init__(f"unable to create manifests file: NotFound: content digest {digest}: not found")
+
+
 class ImageNotFound(NotFound):
     """No image has that name or id; docker-py and the CLI know the text."""
 
@@ -28,6 +51,13 @@ class PlatformNotProvided(NotFound):
             f"image with reference {reference} was found but does not provide the specified platform "
             f"({format_platform(platform)})"
         )
+
+
+class NoPlatformProvided(NotFound):
+    """Only the image's name and index are here."""
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(f"image with reference {reference} was found but does not provide any platform")
 
 
 class NoMatchingManifest(NotFound):
@@ -109,6 +139,32 @@ class DeleteConflict(Conflict):
     def __init__(self, reference: str, reason: str, *, forcible: bool = True) -> None:
         how = "must be forced" if forcible else "cannot be forced"
         super().__init__(f"conflict: unable to delete {reference} ({how}) - {reason}")
+
+
+class BlankName(InvalidParameter):
+    """Deletion of nothing."""
+
+    def __init__(self) -> None:
+        super().__init__("image name cannot be blank")
+
+
+class PlatformNeedsForce(InvalidParameter):
+    """Deletion of some platforms without force; the dashes are dockerd's."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Content will be removed from all images referencing this variant. Use \u2014-force to force delete."
+        )
+
+
+class PlatformNotDeleted(NotFound):
+    """Deletion of a platform that is not here."""
+
+    def __init__(self, platform: Platform, image_id: str, reference: str) -> None:
+        super().__init__(
+            f"failed to delete platform {format_platform(platform)} for image {image_id}: "
+            f"image with reference {reference} was found but does not provide any platform"
+        )
 
 
 class InvalidTag(InvalidParameter):

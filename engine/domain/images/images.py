@@ -2,16 +2,34 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from engine.core.digest import chain_ids
 from engine.core.errors import WharfError
 from engine.core.model.image import Image, Platform, StoredImage
 from engine.domain.images import lookup
 from engine.domain.images.catalog import Catalog
-from engine.domain.images.failures import PlatformNotProvided
+from engine.domain.images.failures import NoPlatformProvided, PlatformNotProvided
 from engine.domain.images.garbage import Garbage, needs_of
 from engine.domain.images.platforms import best, host, parse_platform, same
 from engine.domain.images.unpack import Unpacker, layer_sources
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What a container needs of an image: which of its manifests it was made from, and the layers, by chain ID.
+
+    The layers stay whatever becomes of the image.
+    """
+
+    image_id: str
+    manifest: str = ""
+    layers: Sequence[str] = ()
+
+
+def hold_of(image: Image) -> Hold:
+    """Return what a container made from this image needs."""
+    return Hold(image.id, image.manifest.digest, chain_ids(image.diff_ids))
 
 
 class Images:
@@ -21,7 +39,7 @@ class Images:
         self._catalog = catalog
         self._garbage = garbage
         self._unpacker = unpacker
-        self._holders: dict[str, set[str]] = {}
+        self._holders: dict[str, dict[str, str]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def find(self, reference: str) -> StoredImage:
@@ -43,20 +61,17 @@ class Images:
         except WharfError:
             return None
 
-    def acquire(self, image_id: str, holder: str, layers: Sequence[str] = ()) -> None:
-        """Keep an image's layers for a container. Taking it twice is taking it once.
-
-        `layers` are chain IDs that the container is known to need whatever the catalogue says, after a restart.
-        """
-        self._holders.setdefault(image_id, set()).add(holder)
-        if layers:
-            self._garbage.held[holder] = tuple(layers)
+    def acquire(self, holder: str, hold: Hold) -> None:
+        """Keep an image's layers for a container. Taking it twice is taking it once."""
+        self._holders.setdefault(hold.image_id, {})[holder] = hold.manifest
+        if hold.layers:
+            self._garbage.held[holder] = tuple(hold.layers)
 
     def release(self, image_id: str, holder: str) -> None:
         """Give an image back; one that is deleted and held no more goes in the background."""
         self._garbage.held.pop(holder, None)
-        holders = self._holders.get(image_id, set())
-        holders.discard(holder)
+        holders = self._holders.get(image_id, {})
+        holders.pop(holder, None)
         if holders:
             return
         self._holders.pop(image_id, None)
@@ -66,9 +81,10 @@ class Images:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    def holders(self, image_id: str) -> list[str]:
-        """Return the containers that were made from an image."""
-        return sorted(self._holders.get(image_id, ()))
+    def holders(self, image_id: str, manifest: str = "") -> list[str]:
+        """Return the containers that were made from an image, or from that one of its manifests."""
+        holders = self._holders.get(image_id, {})
+        return sorted(h for h, made_from in holders.items() if manifest in ("", made_from))
 
     async def unpacked(self, image: Image) -> list[str]:
         """Return the chain IDs of an image's layers, bottom first, having unpacked what was missing.
@@ -98,18 +114,34 @@ class Images:
 
 
 def choose(stored: StoredImage, reference: str, wanted: Platform | None) -> Image:
-    """Return the platform's image. Raises PlatformNotProvided."""
+    """Return the platform's image. Raises PlatformNotProvided, NoPlatformProvided."""
     if wanted is not None:
-        found = next((i for i in stored.images if same(wanted, platform_of(i))), None)
+        found = of_platform(stored, wanted)
         if found is None:
             raise PlatformNotProvided(reference, wanted)
         return found
-    return preferred(stored.images)
+    if not stored.images:
+        raise NoPlatformProvided(reference)
+    return preferred(stored)
 
 
-def preferred(images: Sequence[Image]) -> Image:
-    """Return the image that suits this host best, the first where none does."""
-    return images[max(best(host(), [platform_of(i) for i in images]), 0)]
+def of_platform(stored: StoredImage, wanted: Platform) -> Image | None:
+    """Return what is here for a platform, None where there is nothing."""
+    return next((i for i in stored.images if same(wanted, platform_of(i))), None)
+
+
+def for_host(stored: StoredImage) -> Image | None:
+    """Return the image that suits this host best, None where none does."""
+    position = best(host(), [platform_of(i) for i in stored.images])
+    return stored.images[position] if position >= 0 else None
+
+
+def preferred(stored: StoredImage) -> Image:
+    """Return the image that suits this host best, the first where none does, a blank one where none is here."""
+    if not stored.images:
+        target = stored.target
+        return Image(id=target.digest, target=target, manifest=target, config_descriptor=target)
+    return for_host(stored) or stored.images[0]
 
 
 def platform_of(image: Image) -> Platform:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from engine.core.model.image import Descriptor, Image, Platform, StoredImage
 from engine.domain.images import documents
 from engine.domain.images.catalog import Catalog, image_of
-from engine.domain.images.images import Images, choose, platform_of
+from engine.domain.images.images import Images, choose, platform_of, preferred
 from engine.domain.images.selection import shown_names
 from engine.domain.images.sizes import Sizer
 
@@ -50,7 +50,7 @@ class Inspector:
     def inspect(self, reference: str, platform: Platform | None = None) -> Inspection:
         """Return an image; with a platform, that platform's manifest. Raises ImageNotFound, PlatformNotProvided."""
         stored = self._images.find(reference)
-        image = choose(stored, reference, platform)
+        image = choose(stored, reference, platform) if platform is not None else preferred(stored)
         names = self._catalog.names_of(stored.target.digest)
         tags, digests = shown_names(names, stored.target.digest)
         descriptor = image.manifest if platform is not None else stored.target
@@ -79,6 +79,6 @@ class Inspector:
             platform=descriptor.platform or (platform_of(image) if image else Platform()),
             content=self._sizer.content(image) if image else 0,
             unpacked=self._sizer.unpacked(image) if image else 0,
-            containers=self._images.holders(stored.target.digest),
+            containers=self._images.holders(stored.target.digest, descriptor.digest),
             attested=annotations.get("vnd.docker.reference.digest", ""),
         )

@@ -4,16 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from engine.core import digest as digests
-from engine.core.model.image import Descriptor, Image, StoredImage
+from engine.core.model.image import Descriptor, Image, Platform, StoredImage
 from engine.core.references import Reference
 from engine.domain.images import documents
 from engine.domain.images.announce import Announcer
 from engine.domain.images.archive import ArchivedImage, OldImage, converted, layout_images, old_images
 from engine.domain.images.config import read_image
 from engine.domain.images.documents import DOCKER_MANIFEST, Index, Manifest
-from engine.domain.images.failures import MalformedImage, UnrecognizedArchive
+from engine.domain.images.failures import MalformedImage, PlatformNotLoaded, UnrecognizedArchive
 from engine.domain.images.garbage import Lease
-from engine.domain.images.images import preferred
+from engine.domain.images.images import for_host, of_platform, preferred
 from engine.domain.images.progress import Sink, Text
 from engine.domain.images.pull import Stores, require_layers
 from engine.domain.images.unpack import layer_sources
@@ -29,8 +29,11 @@ class Loader:
         self._stores = stores
         self._announcer = announcer
 
-    async def load(self, chunks: AsyncIterator[bytes], sink: Sink) -> None:
-        """Load all images of an archive, plain or compressed, and tell their names. Raises WharfError, OSError."""
+    async def load(self, chunks: AsyncIterator[bytes], sink: Sink, platform: Platform | None = None) -> None:
+        """Load all images of an archive, plain or compressed, and tell their names. Raises WharfError, OSError.
+
+        All platforms are kept, one is unpacked: the given one, or this host's where that is there.
+        """
         source = Bytes(decompressed(chunks))
         with self._stores.garbage.lease() as lease:
             files = ArchiveFiles(self._stores.content, lease)
@@ -39,8 +42,15 @@ class Loader:
             images = await self._images(files, lease)
             for image in images:
                 stored = await self._describe(image.target, lease)
-                await self._unpack(stored, lease)
-                await self._record(stored, image, sink)
+                wanted = for_host(stored) if platform is None else of_platform(stored, platform)
+                await self._hold(stored, lease)
+                if wanted is not None:
+                    await self._unpack(wanted)
+                await self._record(stored, image)
+                if platform is not None and wanted is None:
+                    raise PlatformNotLoaded(_shown(stored, image), platform)
+                for name in image.names or (None,):
+                    await sink(Text(f"Loaded {_called(stored, name)}\n"))
         self._stores.garbage.soon(lease.needs)
 
     async def _images(self, files: ArchiveFiles, lease: Lease) -> list[ArchivedImage]:
@@ -87,18 +97,26 @@ class Loader:
         require_layers(manifest)
         return read_image(target, entry, manifest, await self._stores.content.read(manifest.config.digest))
 
-    async def _unpack(self, stored: StoredImage, lease: Lease) -> None:
+    async def _hold(self, stored: StoredImage, lease: Lease) -> None:
         for image in stored.images:
             await lease.blob(image.config_descriptor.digest)
             for source in layer_sources(image):
                 await lease.blob(source.blob.digest)
                 await lease.chain(source.chain)
-                await self._stores.unpacker.ensure(source)
 
-    async def _record(self, stored: StoredImage, image: ArchivedImage, sink: Sink) -> None:
-        names: tuple[Reference | None, ...] = image.names or (None,)
-        for name in names:
+    async def _unpack(self, image: Image) -> None:
+        for source in layer_sources(image):
+            await self._stores.unpacker.ensure(source)
+
+    async def _record(self, stored: StoredImage, image: ArchivedImage) -> None:
+        for name in image.names or (None,):
             await asyncio.shield(asyncio.ensure_future(self._stores.catalog.add(stored, name)))
-            shown = f"image: {name.familiar}" if name else f"image ID: {stored.target.digest}"
-            await sink(Text(f"Loaded {shown}\n"))
-        self._announcer.about("load", stored.target.digest, image=preferred(stored.images))
+        self._announcer.about("load", stored.target.digest, image=preferred(stored))
+
+
+def _called(stored: StoredImage, name: Reference | None) -> str:
+    return f"image: {name.familiar}" if name else f"image ID: {stored.target.digest}"
+
+
+def _shown(stored: StoredImage, image: ArchivedImage) -> str:
+    return image.names[0].familiar if image.names else stored.target.digest

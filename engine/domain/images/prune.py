@@ -62,7 +62,7 @@ class Pruner:
 
 
 def _matches(stored: StoredImage, filters: Filters, until: int | None) -> bool:
-    labels = preferred(stored.images).config.labels
+    labels = preferred(stored).config.labels
     unwanted = filters.get("label!", ())
     return (
         core_filters.match_labels(filters.get("label", ()), labels)

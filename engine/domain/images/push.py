@@ -68,7 +68,7 @@ class Pusher:
             with self._stores.garbage.lease() as lease:
                 work = _Work(self._stores, self._transport, self._slots, lease)
                 sent = await work.push(options, reference, stored, image, sink)
-            self._announcer.at_registry("push", reference, preferred(stored.images))
+            self._announcer.at_registry("push", reference, preferred(stored))
             await sink(Note(f"{reference.tag}: digest: {sent.digest} size: {sent.size}"))
 
     def _meant(self, reference: Reference) -> list[tuple[Reference, StoredImage]]:

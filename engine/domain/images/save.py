@@ -3,21 +3,22 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
 from engine.core import references
-from engine.core.model.image import Image, StoredImage
+from engine.core.model.image import Descriptor, Image, Platform, StoredImage
 from engine.core.references import Reference
 from engine.domain.images import lookup
 from engine.domain.images.announce import Announcer
 from engine.domain.images.archive import IMAGE_NAME, REF_NAME
 from engine.domain.images.catalog import Catalog
 from engine.domain.images.documents import OCI_INDEX, descriptor_json
+from engine.domain.images.failures import ManifestNotHere, NothingToSave, PlatformNotProvided
 from engine.domain.images.garbage import Garbage, Needs
-from engine.domain.images.images import Images, preferred
+from engine.domain.images.images import Images, choose, preferred
 from engine.drivers.storage import tar_stream
 from engine.drivers.storage.content import BlobMissing, ContentStore
 
@@ -27,10 +28,16 @@ _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """An image to be saved and the name that is saved with it."""
+    """An image to be saved and the name that is saved with it; with `only`, that platform of it."""
 
     stored: StoredImage
     name: Reference | None
+    only: Image | None = None
+
+    @property
+    def target(self) -> Descriptor:
+        """What the archive's index points at."""
+        return self.stored.target if self.only is None else self.only.manifest
 
 
 class Saver:
@@ -42,9 +49,12 @@ class Saver:
         self._content = content
         self._announcer = announcer
 
-    def choose(self, texts: Sequence[str]) -> list[Saved]:
-        """Return what names and ids mean; a name without a tag means all its tags. Raises ImageNotFound."""
-        return [saved for text in texts for saved in self._meant(text)]
+    def choose(self, texts: Sequence[str], platform: Platform | None = None) -> list[Saved]:
+        """Return what names and ids mean; a name without a tag means all its tags.
+
+        Raises ImageNotFound, NothingToSave, ManifestNotHere.
+        """
+        return [_narrowed(saved, text, platform) for text in texts for saved in self._meant(text)]
 
     def _meant(self, text: str) -> list[Saved]:
         found = self._tags(text)
@@ -79,12 +89,15 @@ class Saver:
             async for chunk in self._archive(chosen, blobs):
                 yield chunk
             for saved in chosen:
-                self._announcer.about("save", saved.stored.target.digest, image=preferred(saved.stored.images))
+                self._announcer.about("save", saved.stored.target.digest, image=preferred(saved.stored))
 
     def _blobs(self, chosen: Sequence[Saved]) -> list[str]:
         needs = Needs()
         for saved in chosen:
-            needs.add_stored(saved.stored)
+            if saved.only is None:
+                needs.add_stored(saved.stored)
+            else:
+                needs.add_image(saved.only)
         missing = [b for b in needs.blobs if not self._content.has(b)]
         if missing:
             raise BlobMissing(missing[0])
@@ -103,6 +116,17 @@ class Saver:
         for name, data, mode in _documents(chosen):
             yield tar_stream.header(name, len(data), mode) + data + tar_stream.padding(len(data))
         yield tar_stream.end()
+
+
+def _narrowed(saved: Saved, text: str, platform: Platform | None) -> Saved:
+    if not saved.stored.images:
+        raise ManifestNotHere(saved.stored.manifests[0].digest)
+    if platform is None:
+        return saved
+    try:
+        return replace(saved, only=choose(saved.stored, text, platform))
+    except PlatformNotProvided as error:
+        raise NothingToSave(str(error)) from error
 
 
 async def _file(path: Path) -> AsyncIterator[bytes]:
@@ -125,7 +149,7 @@ def _documents(chosen: Sequence[Saved]) -> Iterator[tuple[str, bytes, int]]:
 
 
 def _entry(saved: Saved) -> dict[str, object]:
-    entry = descriptor_json(saved.stored.target)
+    entry = descriptor_json(saved.target)
     if saved.name is not None:
         entry["annotations"] = {IMAGE_NAME: str(saved.name), REF_NAME: saved.name.tag}
     return entry
@@ -136,7 +160,7 @@ def _old_entries(chosen: Sequence[Saved]) -> list[dict[str, object]]:
     names: dict[str, list[str]] = {}
     images: dict[str, Image] = {}
     for saved in chosen:
-        image = preferred(saved.stored.images)
+        image = saved.only or preferred(saved.stored)
         images[image.manifest.digest] = image
         names.setdefault(image.manifest.digest, []).extend([saved.name.familiar] if saved.name else [])
     return [

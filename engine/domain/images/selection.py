@@ -21,10 +21,11 @@ KNOWN_FILTERS = ("dangling", "label", "before", "since", "reference", "until")
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a client wants to see."""
+    """What a client wants to see; without `all` no nameless images from which others were made."""
 
     filters: Filters = field(default_factory=dict)
     shared_size: bool = False
+    all: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +52,15 @@ class Lister:
     def list(self, listing: Listing) -> list[Summary]:
         """Return the images that match, the newest first. Raises InvalidFilter, InvalidUntil, ImageNotFound."""
         matches = self._predicate(listing.filters)
-        stored = self._catalog.images()
+        stored = self._catalog.images() if listing.all else self._tops()
         shared = self._sizer.shared(stored) if listing.shared_size else {}
         found = [s for one in stored if (s := self._summary(one, listing, shared)) is not None and matches(s)]
         return sorted(found, key=lambda s: s.image.created or 0, reverse=True)
+
+    def _tops(self) -> Sequence[StoredImage]:
+        parents = self._catalog.parents()
+        found = self._catalog.images()
+        return [i for i in found if i.target.digest not in parents or self._catalog.names_of(i.target.digest)]
 
     def _summary(self, stored: StoredImage, listing: Listing, shared: dict[str, int]) -> Summary | None:
         names = self._catalog.names_of(stored.target.digest)
@@ -66,7 +72,7 @@ class Lister:
         tags, digests = shown_names(names, stored.target.digest)
         return Summary(
             stored=stored,
-            image=preferred(stored.images),
+            image=preferred(stored),
             tags=tags,
             digests=digests,
             size=self._sizer.total(stored),

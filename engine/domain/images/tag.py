@@ -7,7 +7,7 @@ from engine.core.references import Reference
 from engine.domain.images.announce import Announcer
 from engine.domain.images.catalog import Catalog
 from engine.domain.images.failures import DigestAsName, InvalidTag
-from engine.domain.images.images import Images, preferred
+from engine.domain.images.images import Images, choose, preferred
 
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
@@ -21,10 +21,11 @@ class Tagger:
         self._announcer = announcer
 
     async def tag(self, source: str, name: Reference) -> None:
-        """Name an image; another image that has the name loses it. Raises ImageNotFound, InvalidReference, OSError."""
+        """Name an image; another image that has the name loses it. Raises ImageNotFound, OSError, …"""
         stored = self._images.find(source)
+        choose(stored, source, None)
         await self._catalog.tag(stored.target.digest, name)
-        self._announcer.about("tag", stored.target.digest, name.familiar, preferred(stored.images))
+        self._announcer.about("tag", stored.target.digest, name.familiar, preferred(stored))
 
 
 def new_name(repository: str, tag: str) -> Reference | None:

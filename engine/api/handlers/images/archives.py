@@ -7,7 +7,7 @@ from aiohttp import web
 from engine.api.handlers.images import streaming
 from engine.api.routing import Route
 from engine.api.transport.stream import ByteStream
-from engine.api.wire import query
+from engine.api.wire import platforms, query
 from engine.domain.images.garbage import Garbage
 from engine.domain.images.load import Loader
 from engine.domain.images.save import Saver
@@ -31,8 +31,8 @@ class ImageArchiveHandlers:
 
     async def load(self, request: web.BaseRequest) -> web.StreamResponse:
         """POST /images/load. The status is out before the archive is read, as with dockerd; errors are lines."""
-        chunks = body_chunks(request)
-        return await streaming.answer(request, lambda sink: self._loader.load(chunks, sink), begin=True)
+        chunks, platform = body_chunks(request), platforms.one(request, (1, 48))
+        return await streaming.answer(request, lambda sink: self._loader.load(chunks, sink, platform), begin=True)
 
     async def save_many(self, request: web.BaseRequest) -> web.StreamResponse:
         """GET /images/get?names=…"""
@@ -44,7 +44,7 @@ class ImageArchiveHandlers:
         return await self._save(request, [request["name"]])
 
     async def _save(self, request: web.BaseRequest, names: list[str]) -> web.StreamResponse:
-        chosen = self._saver.choose(names)
+        chosen = self._saver.choose(names, platforms.one(request, (1, 48)))
         stream = ByteStream(request, "application/x-tar")
         async for chunk in self._saver.save(chosen, self._garbage):
             await stream.write(chunk)

@@ -4,9 +4,9 @@ from aiohttp import web
 
 from engine.api.routing import Route
 from engine.api.transport import reply
-from engine.api.wire import query
+from engine.api.wire import platforms, query
 from engine.api.wire.images import encode_deleted, encode_pruned
-from engine.domain.images.delete import Deleter
+from engine.domain.images.delete import DeleteOptions, Deleter
 from engine.domain.images.prune import Pruner
 from engine.domain.images.tag import Tagger, new_name
 
@@ -37,7 +37,12 @@ class ImageChangeHandlers:
 
     async def delete(self, request: web.BaseRequest) -> web.StreamResponse:
         """DELETE /images/{name}."""
-        report = await self._deleter.delete(request["name"], force=query.boolean(request, "force"))
+        options = DeleteOptions(
+            force=query.boolean(request, "force"),
+            prune=not query.boolean(request, "noprune"),
+            platforms=platforms.several(request, (1, 50)),
+        )
+        report = await self._deleter.delete(request["name"], options)
         return reply.json(encode_deleted(report))
 
     async def prune(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -2,19 +2,24 @@
 
 from typing import Any
 
-import msgspec
 from aiohttp import web
 
 from engine.api.routing import Route
 from engine.api.transport import reply
-from engine.api.wire import query
+from engine.api.wire import platforms, query
 from engine.api.wire.images import encode_history, encode_inspect, encode_summary
 from engine.core.errors import InvalidParameter
-from engine.core.model.image import Platform
 from engine.domain.images.history import History
 from engine.domain.images.inspect import Inspector
-from engine.domain.images.platforms import format_platform, parse_platform
+from engine.domain.images.platforms import format_platform
 from engine.domain.images.selection import Lister, Listing, Summary
+
+
+class ConflictingOptions(InvalidParameter):
+    """One platform is asked for, and all."""
+
+    def __init__(self) -> None:
+        super().__init__("conflicting options: manifests and platform options cannot both be set")
 
 
 class ImageInspectHandlers:
@@ -37,7 +42,7 @@ class ImageInspectHandlers:
         """GET /images/json."""
         version = request["api_version"]
         shared = version >= (1, 42) and query.boolean(request, "shared-size")
-        listing = Listing(query.filters(request), shared_size=shared)
+        listing = Listing(query.filters(request), shared_size=shared, all=query.boolean(request, "all"))
         wanted = query.boolean(request, "manifests")
 
         def encoded(summary: Summary) -> dict[str, Any]:
@@ -49,26 +54,15 @@ class ImageInspectHandlers:
     async def inspect(self, request: web.BaseRequest) -> web.StreamResponse:
         """GET /images/{name}/json."""
         version = request["api_version"]
-        found = self._inspector.inspect(request["name"], platform(request) if version >= (1, 49) else None)
-        wanted = query.boolean(request, "manifests")
+        platform, wanted = platforms.one(request, (1, 49)), query.boolean(request, "manifests")
+        if platform is not None and wanted:
+            raise ConflictingOptions
+        found = self._inspector.inspect(request["name"], platform)
         manifests = self._inspector.manifests(found.stored) if wanted else None
         return reply.json(encode_inspect(found, version, manifests))
 
     async def history(self, request: web.BaseRequest) -> web.StreamResponse:
         """GET /images/{name}/history."""
-        wanted = platform(request) if request["api_version"] >= (1, 48) else None
+        wanted = platforms.one(request, (1, 48))
         steps = self._history.of(request["name"], format_platform(wanted) if wanted else "")
         return reply.json(encode_history(steps))
-
-
-def platform(request: web.BaseRequest, name: str = "platform") -> Platform | None:
-    """Return a platform parameter that is JSON (API 1.48); None where it is absent. Raises InvalidParameter."""
-    text = query.text(request, name)
-    if not text:
-        return None
-    try:
-        found = msgspec.json.decode(text.encode(), type=dict[str, Any])
-        parts = [found.get(key) or "" for key in ("os", "architecture", "variant")]
-        return parse_platform("/".join(p for p in parts if p))
-    except (msgspec.DecodeError, TypeError, UnicodeEncodeError) as error:
-        raise InvalidParameter(f"invalid platform: {text}") from error

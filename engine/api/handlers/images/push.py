@@ -3,9 +3,8 @@
 from aiohttp import web
 
 from engine.api.handlers.images import streaming
-from engine.api.handlers.images.inspect import platform
 from engine.api.routing import Route
-from engine.api.wire import auth, query
+from engine.api.wire import auth, platforms, query
 from engine.core import references
 from engine.core.references import Reference
 from engine.domain.images.push import Pusher, PushOptions
@@ -27,6 +26,5 @@ class PushHandlers:
         tag = query.text(request, "tag")
         if tag:
             reference = Reference(reference.domain, reference.path, tag)
-        wanted = platform(request) if request["api_version"] >= (1, 46) else None
-        options = PushOptions(reference, auth.credentials(request), wanted)
+        options = PushOptions(reference, auth.credentials(request), platforms.one(request, (1, 46)))
         return await streaming.answer(request, lambda sink: self._pusher.push(options, sink))

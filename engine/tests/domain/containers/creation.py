@@ -96,8 +96,8 @@ class FakeImages:
     def id_of(self, reference):
         return self._known[reference].id if reference in self._known else None
 
-    def acquire(self, image_id, holder):
-        self.held.setdefault(image_id, set()).add(holder)
+    def acquire(self, holder, hold):
+        self.held.setdefault(hold.image_id, set()).add(holder)
 
     def release(self, image_id, holder):
         self.held.get(image_id, set()).discard(holder)

@@ -12,7 +12,7 @@ import zstandard
 from engine.core import digest as digests
 from engine.core import references
 from engine.core.errors import WharfError
-from engine.domain.images.delete import Deleted
+from engine.domain.images.delete import Deleted, DeleteOptions
 from engine.domain.images.failures import (
     DeleteConflict,
     DigestAsName,
@@ -20,10 +20,13 @@ from engine.domain.images.failures import (
     InvalidTag,
     UnrecognizedArchive,
 )
+from engine.domain.images.images import Hold
 from engine.domain.images.selection import Listing
 from engine.domain.images.tag import new_name
 from engine.tests.domain.images.world import World
 from engine.tests.drivers.registry.fake_registry import tar
+
+FORCED = DeleteOptions(force=True)
 
 
 @pytest_asyncio.fixture
@@ -74,7 +77,7 @@ async def test_old_archives_load_and_are_saved_byte_for_byte(world):
     for archive in (saved, gzip.compress(saved), zstandard.compress(saved)):
         await world.load(archive)
         assert world.images.id_of("x:1") == image
-        await world.deleter.delete(image, force=True)
+        await world.deleter.delete(image, FORCED)
     assert world.files() == []
 
 
@@ -133,7 +136,7 @@ async def test_platforms_of_what_is_here(world):
 async def test_a_name_goes_while_others_remain(world):
     image = await loaded(world)
     await world.tagger.tag("x:1", references.parse("y:2"))
-    world.images.acquire(image, "c" * 64)
+    world.images.acquire("c" * 64, Hold(image))
     assert await world.deleter.delete("x:1") == [Deleted(untagged="x:1")]
     with pytest.raises(DeleteConflict) as error:
         await world.deleter.delete("y:2")
@@ -141,7 +144,7 @@ async def test_a_name_goes_while_others_remain(world):
         f"conflict: unable to delete y:2 (must be forced) - container {'c' * 12} is using its referenced image "
         f"{image[7:19]}"
     )
-    assert await world.deleter.delete("y:2", force=True) == [Deleted(untagged="y:2")]
+    assert await world.deleter.delete("y:2", FORCED) == [Deleted(untagged="y:2")]
     assert listed(world) == [image]
 
 
@@ -151,28 +154,28 @@ async def test_by_id_conflicts(world):
     await world.tagger.tag("x:1", references.parse("x:2"))
     with pytest.raises(DeleteConflict, match="image is referenced in multiple repositories"):
         await world.deleter.delete(short)
-    world.images.acquire(image, "c" * 64)
+    world.images.acquire("c" * 64, Hold(image))
     world.running.add("c" * 64)
     with pytest.raises(DeleteConflict, match=r"\(cannot be forced\) - image is being used by running container cccc"):
-        await world.deleter.delete(short, force=True)
+        await world.deleter.delete(short, FORCED)
     world.running.clear()
     await world.deleter.delete("x:2")
     with pytest.raises(DeleteConflict, match=r"\(must be forced\) - image is being used by stopped container cccc"):
         await world.deleter.delete(short)
-    assert await world.deleter.delete(short, force=True) == [Deleted(untagged="x:1"), Deleted(deleted=image)]
+    assert await world.deleter.delete(short, FORCED) == [Deleted(untagged="x:1"), Deleted(deleted=image)]
 
 
 async def test_a_container_keeps_the_layers_of_a_deleted_image(world, tmp_path):
     image = await loaded(world)
     layers = await world.images.unpacked(world.images.resolve("x:1"))
-    world.images.acquire(image, "c1")
-    await world.deleter.delete(image, force=True)
+    world.images.acquire("c1", Hold(image))
+    await world.deleter.delete(image, FORCED)
     assert world.images.id_of(image) is None
     assert world.layers.has(layers[0])
     assert not world.content.all()
     # The same after a restart, and whatever becomes of the record.
     again = World(tmp_path)
-    again.images.acquire(image, "c1", layers)
+    again.images.acquire("c1", Hold(image, layers=layers))
     await again.images.restored()
     assert again.layers.has(layers[0])
     again.images.release(image, "c1")
@@ -183,8 +186,8 @@ async def test_a_container_keeps_the_layers_of_a_deleted_image(world, tmp_path):
 
 async def test_a_deleted_image_can_come_again(world):
     image = await loaded(world)
-    world.images.acquire(image, "c1")
-    await world.deleter.delete(image, force=True)
+    world.images.acquire("c1", Hold(image))
+    await world.deleter.delete(image, FORCED)
     assert await loaded(world) == image
     world.images.release(image, "c1")
     await world.images.close()
@@ -206,7 +209,7 @@ async def test_prune(world):
     used, dangling = await loaded(world, "x:1", {"a": b"1"}), await loaded(world, "", {"a": b"2"})
     dangling = next(i for i in listed(world) if i != used)
     named = await loaded(world, "y:1", {"a": b"3"})
-    world.images.acquire(used, "c1")
+    world.images.acquire("c1", Hold(used))
     pruned = await world.pruner.prune({})
     assert pruned.deleted == [Deleted(untagged=dangling), Deleted(deleted=dangling)]
     assert pruned.reclaimed > 0
