@@ -94,6 +94,7 @@ class Runner:
         self.forget(container)
 
     async def _launch(self, container: Container, bundle: Path) -> Container:
+        self._machinery.cgroups.forewarn()
         # Before anything is made: a container may name a runtime that is not there.
         runtime = self._runtime(container)
         rootfs, prepared = await self._prepare(container)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from engine.core.model.resources import HostCpu, ResourceUsage
 from engine.drivers.cgroups import freezer, paths, statistics
+from engine.drivers.cgroups.migration import Forewarning
 from engine.drivers.cgroups.paths import Driver
 
 _ROOT = Path("/sys/fs/cgroup")
@@ -36,6 +37,23 @@ class Cgroups:
         self.v2 = (self._root / "cgroup.controllers").exists()
         self.driver = Driver(settings.driver) if settings.driver else _usual_driver(v2=self.v2)
         self.parent = settings.parent or paths.default_parent(self.driver)
+        self._forewarning = Forewarning(self._own_members())
+
+    def _own_members(self) -> Path | None:
+        own = paths.parse_proc_cgroup(Path("/proc/self/cgroup").read_text())
+        for controller in ("",) if self.v2 else _MEMBERSHIP:
+            members = self._root / controller / own.get(controller, "").lstrip("/") / "cgroup.procs"
+            if controller in own and members.exists():
+                return members
+        return None
+
+    def forewarn(self) -> None:
+        """Tell the kernel that a process will be put into a cgroup in a moment. Returns at once."""
+        self._forewarning.give()
+
+    def close(self) -> None:
+        """End what runs in the background."""
+        self._forewarning.close()
 
     def runtime_path(self, container_id: str, parent: str = "") -> str:
         """Return what the OCI configuration names as a container's cgroup."""
