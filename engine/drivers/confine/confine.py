@@ -6,10 +6,11 @@ What walks a tree runs in a confined worker process; a single file or directory 
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from engine.drivers.confine import rooted
 from engine.drivers.confine.archives import Archives
@@ -26,30 +27,6 @@ class Unpacked:
     diff_id: str
     archive_size: int
     size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
-    """The digest (hex digits) of a copy's sources, and what they are: `file`, `dir`, `multi`, empty for nothing."""
-
-    digest: str
-    kind: str
-
-
-@dataclass(frozen=True, slots=True)
-class CopyOptions:
-    """What a build step copies: names or wildcards in a source tree, to a place in its own tree.
-
-    `mode` None keeps the sources' permissions; `extract` unpacks local archives.
-    """
-
-    sources: Sequence[str]
-    dest: str
-    uid: int = 0
-    gid: int = 0
-    mode: int | None = None
-    extract: bool = False
-    wildcards: bool = True
 
 
 class Confine:
@@ -116,17 +93,22 @@ class Confine:
         answer = await self._workers.run(Request("pack", tree, fds=[output]))
         return int(answer["size"])
 
-    async def fingerprint(self, tree: Path, sources: Sequence[str]) -> Fingerprint:
-        """Return the digest of what a copy would copy. Raises ArchiveRefused where a source is missing, OSError."""
-        answer = await self._workers.run(Request("fingerprint", tree, {"sources": list(sources)}))
-        return Fingerprint(answer["digest"], answer["kind"])
+    async def fingerprint(self, tree: Path, selections: Sequence[Mapping[str, Any]]) -> str:
+        """Return the digest (hex digits) of what copies would copy. Raises ArchiveRefused where it is missing, OSError.
 
-    async def build_copy(self, tree: Path, source: Path, options: CopyOptions) -> int:
-        """Copy from the tree `source` into `tree`; return the number of sources. Raises ArchiveRefused, OSError."""
+        A selection is as in selection.py.
+        """
+        request = Request("fingerprint", tree, {"selections": [dict(s) for s in selections]})
+        return str(await self._workers.run(request))
+
+    async def file_op(self, tree: Path, actions: Sequence[Mapping[str, Any]], sources: Sequence[Path | int]) -> None:
+        """Do a build step's file operations (file_op.py) in a tree. Raises ArchiveRefused, OSError.
+
+        `sources` are trees to copy from, or descriptors of new files' content; actions name them by number.
+        """
         with ExitStack() as stack:
-            top = _opened(stack, source, _DIRECTORY)
-            answer = await self._workers.run(Request("build_copy", tree, asdict(options), [top]))
-            return int(answer)
+            fds = [s if isinstance(s, int) else _opened(stack, s, _DIRECTORY) for s in sources]
+            await self._workers.run(Request("file_op", tree, {"actions": [dict(a) for a in actions]}, fds))
 
 
 def _opened(stack: ExitStack, path: Path, flags: int) -> int:

@@ -18,8 +18,12 @@ class WorkerFailed(Internal):
     """A confined process ended without an answer, or met an error of its own."""
 
 
-class SourceMissing(ArchiveRefused):
-    """A file that a build step is to copy is not there."""
+class PathMissing(ArchiveRefused):
+    """A path of a build's source tree is not there, in BuildKit's words."""
 
-    def __init__(self, source: str) -> None:
-        super().__init__(f"stat {source.lstrip('/') or '/'}: file does not exist")
+    def __init__(self, path: str) -> None:
+        super().__init__(f'"/{path.strip("/")}": not found')
+
+
+class CopyRefused(ArchiveRefused):
+    """Something is in the way of a copy."""

@@ -1,4 +1,4 @@
-"""The job `fingerprint`: the digest of what a COPY or ADD would copy, whatever its times are."""
+"""The job `fingerprint`: the digest of what copies would copy, whatever its times are."""
 
 import hashlib
 import os
@@ -6,45 +6,57 @@ import stat
 from collections.abc import Sequence
 from typing import Any
 
-from engine.drivers.confine.select import is_directory, resolved, select
-from engine.drivers.confine.walk import walk
+from engine.drivers.confine.select import is_directory, resolved
+from engine.drivers.confine.selection import Selection, chosen
+from engine.drivers.confine.xattrs import copied
 
 _CHUNK = 1 << 20
+_CAPABILITY = b"security.capability"
 
 
-def fingerprint(root: int, sources: Sequence[str]) -> dict[str, Any]:
-    """Return the digest and the kind (`file`, `dir`, `multi`) of the sources, resolved in the tree `root`. Blocks.
+def fingerprint(root: int, selections: Sequence[dict[str, Any]]) -> str:
+    """Return the digest (hex digits) of what is selected in the tree `root`. Raises PathMissing. Blocks.
 
-    An empty kind: the wildcards mean nothing. Raises SourceMissing.
+    As BuildKit's `contenthash`: names, types, modes, owners, sizes, link targets and content count; times do not.
     """
-    total, kinds = hashlib.sha256(), []
-    for source in sources:
-        for path in select(root, source):
-            fd = resolved(root, path)
+    total = hashlib.sha256()
+    for wanted in selections:
+        selection = Selection(wanted)
+        for path in selection.paths(root):
+            fd = selection.open(root, path)
             try:
-                kinds.append("dir" if is_directory(fd) else "file")
-                total.update(_of_directory(fd) if kinds[-1] == "dir" else _of_file(root, path, fd))
+                if is_directory(fd):
+                    total.update(_of_directory(fd, selection))
+                else:
+                    total.update(_of_file(root, path, fd))
             finally:
                 os.close(fd)
-    kind = kinds[0] if len(kinds) == 1 else "multi"
-    return {"digest": total.hexdigest(), "kind": kind if kinds else ""}
+        total.update(b"\0end")
+    return total.hexdigest()
 
 
 def _of_file(root: int, path: bytes, fd: int) -> bytes:
-    whole = hashlib.sha256(_line(path.rpartition(b"/")[2], os.fstat(fd)))
-    if stat.S_ISREG(os.fstat(fd).st_mode):
+    status = os.fstat(fd)
+    whole = hashlib.sha256(_line(path.rpartition(b"/")[2], status))
+    if stat.S_ISREG(status.st_mode):
         _add_content(whole, resolved(root, path, os.O_RDONLY | os.O_NONBLOCK))
+    elif stat.S_ISLNK(status.st_mode):
+        whole.update(os.readlink(b"", dir_fd=fd))
     return whole.digest()
 
 
-def _of_directory(fd: int) -> bytes:
-    whole = hashlib.sha256(_line(b"", os.fstat(fd)))
-    for found in walk(fd):
-        whole.update(_line(found.path, found.status))
-        if stat.S_ISREG(found.status.st_mode):
-            _add_content(whole, found.open())
-        elif stat.S_ISLNK(found.status.st_mode):
-            whole.update(os.readlink(found.name, dir_fd=found.above))
+def _of_directory(fd: int, selection: Selection) -> bytes:
+    whole = hashlib.sha256(b"" if selection.filtered() else _line(b"", os.fstat(fd)))
+    directory = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=fd)
+    try:
+        for found in chosen(directory, selection):
+            whole.update(_line(found.path, found.status))
+            if stat.S_ISREG(found.status.st_mode):
+                _add_content(whole, found.open())
+            elif stat.S_ISLNK(found.status.st_mode):
+                whole.update(os.readlink(found.name, dir_fd=found.above))
+    finally:
+        os.close(directory)
     return whole.digest()
 
 
@@ -55,6 +67,9 @@ def _line(name: bytes, status: os.stat_result) -> bytes:
 
 def _add_content(whole: Any, fd: int) -> None:
     try:
+        for name, value in copied(fd):
+            if name == _CAPABILITY:
+                whole.update(value)
         while data := os.read(fd, _CHUNK):
             whole.update(data)
     finally:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from engine.drivers.confine import changes, container_fs
-from engine.drivers.confine.build_copy import build_copy
 from engine.drivers.confine.copy_up import copy_up
+from engine.drivers.confine.file_op import file_op
 from engine.drivers.confine.fingerprint import fingerprint
 from engine.drivers.confine.layer_tar import pack
 from engine.drivers.confine.measure import content_size, disk_usage
@@ -28,11 +28,11 @@ def _pack(root: int, _arguments: Arguments, fds: Sequence[int]) -> Any:
 
 
 def _fingerprint(root: int, arguments: Arguments, _fds: Sequence[int]) -> Any:
-    return fingerprint(root, arguments["sources"])
+    return fingerprint(root, arguments["selections"])
 
 
-def _build_copy(_root: int, arguments: Arguments, fds: Sequence[int]) -> Any:
-    return build_copy(arguments, fds)
+def _file_op(_root: int, arguments: Arguments, fds: Sequence[int]) -> Any:
+    return file_op(arguments["actions"], fds)
 
 
 def _copy_up(_root: int, arguments: Arguments, fds: Sequence[int]) -> Any:
@@ -55,11 +55,11 @@ JOBS: dict[str, Job] = {
     "archive_get": container_fs.get,
     "archive_put": container_fs.put,
     "archive_stat": container_fs.stat_path,
-    "build_copy": _build_copy,
     "changes": changes.job,
     "content_size": _content_size,
     "copy_up": _copy_up,
     "disk_usage": _disk_usage,
+    "file_op": _file_op,
     "fingerprint": _fingerprint,
     "pack": _pack,
     "ping": _ping,

@@ -5,7 +5,7 @@ import re
 import stat
 from collections.abc import Iterator
 
-from engine.drivers.confine.failures import SourceMissing
+from engine.drivers.confine.failures import PathMissing
 from engine.drivers.linux.syscalls import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
 
 _RESOLVE = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
@@ -41,7 +41,7 @@ def resolved(top: int, path: bytes, flags: int = os.O_PATH) -> int:
 
 
 def select(top: int, source: str, *, wildcards: bool = True) -> list[bytes]:
-    """Return the paths in the tree that `source` means, in order. Raises SourceMissing for a name that is not there."""
+    """Return the paths in the tree that `source` means, in order. Raises PathMissing for a name that is not there."""
     wanted = os.fsencode(os.path.normpath("/" + source)).lstrip(b"/")
     if not wildcards or not _META.search(wanted):
         _require(top, wanted, source)
@@ -56,7 +56,7 @@ def _require(top: int, path: bytes, source: str) -> None:
     try:
         os.close(resolved(top, path))
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise SourceMissing(source) from error
+        raise PathMissing(source) from error
 
 
 def _below(top: int, above: bytes, component: bytes) -> Iterator[bytes]:

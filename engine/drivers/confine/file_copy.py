@@ -1,0 +1,243 @@
+"""One copy of a build: COPY and ADD. From a tree behind a descriptor into the process's own root.
+
+As `fsutil/copy`: a directory's content is merged into the destination, files replace files, a directory and anything
+else do not replace one another. Links are copied as links, hard links stay such.
+"""
+
+import os
+import posixpath
+import stat
+from pathlib import Path
+from typing import Any
+
+from engine.drivers.confine.copy_up import copy_data
+from engine.drivers.confine.decompress import chunks
+from engine.drivers.confine.extract import Extractor
+from engine.drivers.confine.failures import ArchiveRefused, CopyRefused, PathMissing
+from engine.drivers.confine.file_mode import changed
+from engine.drivers.confine.inherit import Inheritance
+from engine.drivers.confine.into import Directories, Made, closed, make_directories
+from engine.drivers.confine.select import resolved
+from engine.drivers.confine.selection import Selection, chosen
+from engine.drivers.confine.tar_reader import TarReader
+from engine.drivers.confine.tree import Tree
+from engine.drivers.confine.walk import Found
+from engine.drivers.confine.xattrs import copied, set_on
+from engine.drivers.linux.removal import remove_entry
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class _Source:
+    """Something that is no directory: found in a walk, or by its path in the source tree."""
+
+    __slots__ = ("_fd", "_found", "_path", "_top", "status")
+
+    def __init__(self, status: os.stat_result, found: Found | None = None) -> None:
+        self.status = status
+        self._found = found
+        self._top = self._fd = -1
+        self._path = b""
+
+    @classmethod
+    def at(cls, top: int, path: bytes, fd: int) -> "_Source":
+        """Return what is at a path, of which `fd` is open without being readable."""
+        source = cls(os.fstat(fd))
+        source._top, source._path, source._fd = top, path, fd
+        return source
+
+    def open(self) -> int:
+        """Open a file to read it."""
+        if self._found is not None:
+            return self._found.open()
+        return resolved(self._top, self._path, os.O_RDONLY | os.O_NONBLOCK)
+
+    def target(self) -> bytes:
+        """Return where a link leads to."""
+        if self._found is not None:
+            return os.readlink(self._found.name, dir_fd=self._found.above)
+        return os.readlink(b"", dir_fd=self._fd)
+
+
+class Copy:
+    """A copy of one or several paths to one destination."""
+
+    def __init__(self, action: dict[str, Any], top: int) -> None:
+        self._action = action
+        self._top = top
+        self._made = Made.of(action)
+        self._mode: str = action.get("mode", "")
+        self._selection = Selection(action)
+        self._links: dict[tuple[int, int], tuple[str, bytes]] = {}
+
+    def run(self) -> None:
+        """Copy. Raises PathMissing, ArchiveRefused, OSError."""
+        paths = self._selection.paths(self._top)
+        if not paths and not self._action["empty_wildcard"]:
+            raise PathMissing(self._action["path"])
+        if not self._action["create_dest"]:
+            Path(posixpath.dirname(_clean(self._action["dest"]))).lstat()
+        for path in paths:
+            self._one(path)
+
+    def _one(self, path: bytes) -> None:
+        source = self._selection.open(self._top, path)
+        try:
+            if stat.S_ISDIR(os.fstat(source).st_mode):
+                self._directory(source, path)
+                return
+            found = _Source.at(self._top, path, source)
+            if not (self._action["unpack"] and self._unpacked(found)):
+                self._single(path, found)
+        finally:
+            os.close(source)
+
+    def _directory(self, source: int, path: bytes) -> None:
+        dest, contents = _clean(self._action["dest"]), self._action["contents"]
+        if not contents and Path(dest).is_dir():
+            dest = posixpath.join(dest, os.fsdecode(path.rpartition(b"/")[2]))
+        new = not contents and not Path(dest).exists()
+        self._merge(source, make_directories(dest, self._made))
+        if new:
+            self._describe_directory(dest, source)
+
+    def _describe_directory(self, dest: str, source: int) -> None:
+        readable, target = os.open(".", _DIRECTORY, dir_fd=source), os.open(dest, _DIRECTORY)
+        try:
+            self.describe(target, readable, os.fstat(source))
+            self.set_times(target, os.fstat(source))
+        finally:
+            closed([readable, target])
+
+    def _single(self, path: bytes, source: _Source) -> None:
+        name, dest = path.rpartition(b"/")[2], self._action["dest"]
+        if dest.endswith(("/", "/.")):
+            above = make_directories(_clean(dest), self._made)
+        elif Path(_clean(dest)).is_dir():
+            above = _clean(dest)
+        else:
+            above, _, last = _clean(dest).rpartition("/")
+            name = os.fsencode(last)
+            above = make_directories(above or "/", self._made)
+        directory = os.open(above, _DIRECTORY)
+        try:
+            self._entry(source, directory, name)
+        finally:
+            os.close(directory)
+
+    def _merge(self, source: int, target: str) -> None:
+        """Merge what is wanted of a directory's content into another directory."""
+        walked = os.open(".", _DIRECTORY, dir_fd=source)
+        into = Directories(target, walked, self)
+        try:
+            for found in chosen(walked, self._selection):
+                if found.is_directory:
+                    into.enter(found.path)
+                else:
+                    self._file_of(found, into.enter(found.path.rpartition(b"/")[0]), target)
+        finally:
+            into.close()
+            os.close(walked)
+
+    def _file_of(self, found: Found, above: int, target: str) -> None:
+        inode = found.status.st_dev, found.status.st_ino
+        if found.status.st_nlink > 1 and inode in self._links:
+            top, first = self._links[inode]
+            self._make_way(above, found.name)
+            os.link(os.fsencode(top) + b"/" + first, found.name, dst_dir_fd=above, follow_symlinks=False)
+            return
+        self._entry(_Source(found.status, found), above, found.name)
+        self._links[inode] = (target, found.path)
+
+    def _entry(self, source: _Source, above: int, name: bytes) -> None:
+        self._make_way(above, name)
+        kind = stat.S_IFMT(source.status.st_mode)
+        if kind == stat.S_IFREG:
+            self._regular(source, above, name)
+        elif kind == stat.S_IFLNK:
+            os.symlink(source.target(), name, dir_fd=above)
+            self._describe_name(source, above, name)
+        elif kind != stat.S_IFSOCK:
+            os.mknod(name, source.status.st_mode, source.status.st_rdev, dir_fd=above)
+            os.chmod(name, self.mode_of(source.status), dir_fd=above)
+            self._describe_name(source, above, name)
+
+    def _make_way(self, above: int, name: bytes) -> None:
+        try:
+            present = os.stat(name, dir_fd=above, follow_symlinks=False)
+        except FileNotFoundError:
+            return
+        if stat.S_ISDIR(present.st_mode) and not self._action["replace"]:
+            raise CopyRefused(f"cannot replace to directory {os.fsdecode(name)} with file")
+        remove_entry(above, os.fsdecode(name))
+
+    def _regular(self, source: _Source, above: int, name: bytes) -> None:
+        opened = source.open()
+        try:
+            target = os.open(name, _NEW_FILE, 0o600, dir_fd=above)
+            try:
+                copy_data(opened, target, source.status.st_size)
+                self.describe(target, opened, source.status)
+                self.set_times(target, source.status)
+            finally:
+                os.close(target)
+        finally:
+            os.close(opened)
+
+    def _describe_name(self, source: _Source, above: int, name: bytes) -> None:
+        os.chown(name, *self._made.owner(source.status), dir_fd=above, follow_symlinks=False)
+        os.utime(name, ns=self._made.times(source.status), dir_fd=above, follow_symlinks=False)
+
+    def set_times(self, target: int, status: os.stat_result) -> None:
+        """Give a copied file or directory its times, when nothing changes in it any more."""
+        os.utime(target, ns=self._made.times(status))
+
+    def mode_of(self, status: os.stat_result) -> int:
+        """Return the permissions of the copy of something."""
+        return changed(self._mode, status.st_mode) if self._mode else stat.S_IMODE(status.st_mode)
+
+    def describe(self, target: int, source: int, status: os.stat_result) -> None:
+        """Give a copied file or directory owner, permissions and attributes."""
+        os.fchown(target, *self._made.owner(status))
+        os.fchmod(target, self.mode_of(status))
+        set_on(target, dict(copied(source)))
+
+    def _unpacked(self, found: _Source) -> bool:
+        """Unpack an archive; tell whether it was one."""
+        if not stat.S_ISREG(found.status.st_mode):
+            return False
+        source = found.open()
+        try:
+            if not is_archive(source):
+                return False
+            _unpack(source, make_directories(_clean(self._action["dest"]), self._made))
+            return True
+        finally:
+            os.close(source)
+
+
+def _unpack(source: int, where: str) -> None:
+    tree = Tree(os.open(where, _DIRECTORY), Inheritance([]))
+    try:
+        pieces = chunks(source)
+        Extractor(tree).run(TarReader(lambda: next(pieces, b"")))
+    finally:
+        tree.close()
+        os.close(tree.root)
+
+
+def _clean(path: str) -> str:
+    return posixpath.normpath("/" + path.lstrip("/"))
+
+
+def is_archive(fd: int) -> bool:
+    """Tell whether a file is a tar archive, compressed or not; its offset is at its start again."""
+    pieces = chunks(fd)
+    try:
+        start = next(pieces, b"")
+        return start[257:262] == b"ustar"
+    except ArchiveRefused:
+        return False
+    finally:
+        os.lseek(fd, 0, os.SEEK_SET)
