@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.drivers.linux.pidfd import wait_exit
+from engine.drivers.linux.spawn import posix_spawnp
 
 _CHUNK = 65536
 _LIMIT = 16 << 20
@@ -83,21 +84,13 @@ def spawn(
 ) -> int:
     """Start a program and return its pid. `files` maps the child's descriptor numbers to ours; others are closed.
 
-    Raises FileNotFoundError, PermissionError. The caller must reap the child.
+    Raises FileNotFoundError, PermissionError. The caller must reap the child. Blocks; call in a thread.
     """
     # Two steps over high numbers: a direct dup2 could overwrite a source that a later entry still needs.
     held = {number: _above(fd, 200) for number, fd in files.items()}
     try:
-        actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in held.items()]
-        return os.posix_spawnp(
-            argv[0],
-            list(argv),
-            dict(os.environ if env is None else env),
-            file_actions=actions,
-            setsigmask=(),
-            setsigdef=(signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
-            setsid=new_session,
-        )
+        duplicates = [(fd, number) for number, fd in held.items()]
+        return posix_spawnp(argv, duplicates, os.environ if env is None else env, new_session=new_session)
     finally:
         for fd in held.values():
             os.close(fd)
@@ -105,6 +98,22 @@ def spawn(
 
 def _above(fd: int, floor: int) -> int:
     return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, floor)
+
+
+async def start(argv: Sequence[str], files: Mapping[int, int], env: Mapping[str, str] | None = None) -> int:
+    """Start a program as `spawn` does, off the event loop. A cancelled caller ends the program.
+
+    Raises FileNotFoundError, PermissionError.
+    """
+    spawning = asyncio.ensure_future(asyncio.to_thread(spawn, argv, files, env))
+    try:
+        return await asyncio.shield(spawning)
+    except asyncio.CancelledError:
+        with contextlib.suppress(OSError):
+            pid = await spawning
+            os.kill(pid, signal.SIGKILL)
+            await asyncio.to_thread(os.waitpid, pid, 0)
+        raise
 
 
 async def reap(pid: int) -> int:
@@ -136,7 +145,7 @@ async def run(
     source = _input(stdin)
     try:
         files = {0: source, 1: out.child_end, 2: err.child_end, **{fd: fd for fd in pass_fds}}
-        pid = spawn(argv, files, env)
+        pid = await start(argv, files, env)
     except BaseException:
         out.abandon()
         err.abandon()

@@ -129,7 +129,7 @@ class Conmon:
     async def create(self, runtime: OciRuntime, options: MonitorOptions) -> Monitored:
         """Create a container: its process waits for `OciRuntime.start`. Raises RuntimeFailed, OSError."""
         (self._exits / options.container_id).unlink(missing_ok=True)
-        monitor = Monitor(self._create_command(runtime, options), self._environment)
+        monitor = await Monitor.start(self._create_command(runtime, options), self._environment)
         try:
             pid = await monitor.created_pid()
             if isinstance(pid, Message):
@@ -214,9 +214,9 @@ class Conmon:
             command += ["--runtime-arg", argument]
         return command + _stream_flags(options.tty, options.stdin, options.tty)
 
-    def start_monitor(self, command: Sequence[str], *, attached: bool) -> Monitor:
+    async def start_monitor(self, command: Sequence[str], *, attached: bool) -> Monitor:
         """Start the monitor of an exec. Raises OSError."""
-        return Monitor(command, self._environment, attached_exec=attached)
+        return await Monitor.start(command, self._environment, attached_exec=attached)
 
     def adopt(self, exec_id: str, monitor_pid: int) -> None:
         """Note the monitor of a running exec, to be reaped by `exec_exit_code` or `forget_exec`."""
@@ -251,14 +251,14 @@ class _ExecLaunch:
 
     async def connect(self, spool: Path) -> Console:
         """Start the monitor as far as its attach socket, and connect to that. Raises RuntimeFailed, OSError."""
-        self._monitor = self._conmon.start_monitor(self._command, attached=True)
+        self._monitor = await self._conmon.start_monitor(self._command, attached=True)
         self._monitor.proceed()
         await self._monitor.attachable()
         return await Console.connect(self.directory / "attach", spool)
 
     async def finish(self) -> Monitored:
         """Let the process run. Raises RuntimeFailed, OSError."""
-        monitor = self._monitor or self._conmon.start_monitor(self._command, attached=False)
+        monitor = self._monitor or await self._conmon.start_monitor(self._command, attached=False)
         self._monitor = monitor
         try:
             if self._options.attached:

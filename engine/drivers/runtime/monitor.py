@@ -79,24 +79,34 @@ class _Inbox:
 class Monitor:
     """A conmon that was started. `close()` lets go of its pipes, not of the process."""
 
-    def __init__(self, argv: Sequence[str], environment: Mapping[str, str], *, attached_exec: bool = False) -> None:
-        """Start it. Raises OSError."""
+    def __init__(self, *, attached_exec: bool) -> None:
+        """Use `start`."""
+        self.pid = 0
         self._sync = _Inbox()
         self._attach = _Inbox() if attached_exec else None
         self._complaints = os.memfd_create("conmon", os.MFD_CLOEXEC)
-        start, self._start = os.pipe2(os.O_CLOEXEC) if attached_exec else (-1, -1)
+        self._start = -1
+
+    @classmethod
+    async def start(
+        cls, argv: Sequence[str], environment: Mapping[str, str], *, attached_exec: bool = False
+    ) -> "Monitor":
+        """Start one. Raises OSError."""
+        monitor = cls(attached_exec=attached_exec)
+        start, monitor._start = os.pipe2(os.O_CLOEXEC) if attached_exec else (-1, -1)
         try:
-            self.pid = self._spawn(argv, environment, start)
-        except OSError:
-            self.close()
+            monitor.pid = await monitor._spawn(argv, environment, start)
+        except BaseException:
+            monitor.close()
             raise
         finally:
-            self._sync.close_far_end()
-            if self._attach:
-                self._attach.close_far_end()
+            monitor._sync.close_far_end()
+            if monitor._attach:
+                monitor._attach.close_far_end()
                 os.close(start)
+        return monitor
 
-    def _spawn(self, argv: Sequence[str], environment: Mapping[str, str], start: int) -> int:
+    async def _spawn(self, argv: Sequence[str], environment: Mapping[str, str], start: int) -> int:
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         files = {0: null, 1: null, 2: self._complaints, _SYNC: self._sync.far_end}
         variables = {**environment, "_OCI_SYNCPIPE": str(_SYNC)}
@@ -104,7 +114,7 @@ class Monitor:
             files |= {_START: start, _ATTACH: self._attach.far_end}
             variables |= {"_OCI_STARTPIPE": str(_START), "_OCI_ATTACHPIPE": str(_ATTACH)}
         try:
-            return proc.spawn(argv, files, variables)
+            return await proc.start(argv, files, variables)
         finally:
             os.close(null)
 
