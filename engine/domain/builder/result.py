@@ -1,4 +1,4 @@
-"""What a frontend is asked, and what it answers: graphs, and what is to be said of the images made of them."""
+"""What a frontend is asked and what it answers, in BuildKit's names: options and inputs; trees and metadata."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from engine.domain.builder.llb.ops import Edge
 
 @dataclass(frozen=True, slots=True)
 class FrontendRequest:
-    """Options by BuildKit's names (`filename`, `target`, `build-arg:X`, …), and graphs that they refer to."""
+    """`options` are BuildKit's FrontendOpt (`filename`, `target`, `build-arg:X`, …); `inputs` trees by name."""
 
     options: Mapping[str, str] = field(default_factory=dict)
     inputs: Mapping[str, Edge | None] = field(default_factory=dict)
@@ -16,9 +16,9 @@ class FrontendRequest:
 
 @dataclass(frozen=True, slots=True)
 class FrontendResult:
-    """Trees by platform (`linux/amd64`), or one alone under the empty name; None is an empty tree.
+    """What a build comes to. `refs` are by platform, or one by the empty name; None is an empty tree.
 
-    Metadata by BuildKit's names: `containerimage.config`, `containerimage.config/linux/arm64`, `result.json`, ….
+    `metadata` holds `containerimage.config`, `refs.platforms` and their kin; `warnings` were sent to the progress.
     """
 
     refs: Mapping[str, Edge | None] = field(default_factory=dict)

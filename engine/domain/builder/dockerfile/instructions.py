@@ -11,10 +11,17 @@ Pairs = Sequence[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instruction:
-    """What all have: the text as written, and the line where it begins."""
+    """What all have: the text as written, its first and last line, the comments just above it."""
 
     code: str = ""
     line: int = 0
+    end: int = 0
+    comments: Sequence[str] = ()
+
+    @property
+    def keyword(self) -> str:
+        """Its word as it is written."""
+        return self.code.split(None, 1)[0] if self.code else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,31 +42,37 @@ class Arg(Instruction):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Env(Instruction):
-    """Environment variables."""
+    """Environment variables; `legacy`: written without `=`."""
 
     pairs: Pairs
+    legacy: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label(Instruction):
-    """Labels; `literal`: from the client's options, nothing in them is replaced."""
+    """Labels; `legacy`: written without `=`."""
 
     pairs: Pairs
-    literal: bool = False
+    legacy: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copy(Instruction):
-    """COPY and ADD."""
+    """COPY and ADD. `sources` are paths and URLs, `documents` the heredocs among the sources."""
 
     word: str
     sources: Sequence[str]
     dest: str
+    documents: Sequence[Heredoc] = ()
     source_stage: str = ""
     chown: str = ""
     chmod: str = ""
     checksum: str = ""
-    heredocs: Sequence[Heredoc] = ()
+    link: bool = False
+    parents: bool = False
+    exclude: Sequence[str] = ()
+    keep_git_dir: bool | None = None
+    unpack: bool | None = None
 
     @property
     def is_add(self) -> bool:
@@ -69,21 +82,24 @@ class Copy(Instruction):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run(Instruction):
-    """A command to run: words, or a line for the shell."""
+    """A command to run: words, or (`shell`) one line for the shell with its heredocs."""
 
     words: Sequence[str] = ()
-    line_for_shell: str = ""
-    network: str = ""
+    shell: bool = False
+    documents: Sequence[Heredoc] = ()
     mounts: Sequence[str] = ()
+    network: str = ""
+    security: str = ""
+    devices: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command(Instruction):
-    """CMD and ENTRYPOINT."""
+    """CMD and ENTRYPOINT: words, or (`shell`) one line for the shell."""
 
     word: str
     words: Sequence[str] = ()
-    line_for_shell: str | None = None
+    shell: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,8 +140,10 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Dockerfile:
-    """Arguments before the first stage, and the stages."""
+    """Arguments before the first stage, and the stages. `blank_continuations`: lines with a blank one within."""
 
     globals: list[Arg]
     stages: list[Stage]
     escape: str = "\\"
+    directives: dict[str, str] = field(default_factory=dict)
+    blank_continuations: list[tuple[int, int]] = field(default_factory=list)

@@ -27,7 +27,7 @@ class Heredoc:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One instruction as it is written: its word in lower case, its flags, the rest; where it begins and ends."""
+    """One instruction as it is written: its word, its flags, the rest; where it begins and ends."""
 
     word: str
     flags: Sequence[str]
@@ -36,6 +36,7 @@ class Line:
     start: int
     end: int
     heredocs: Sequence[Heredoc] = ()
+    comments: Sequence[str] = ()
 
 
 @dataclass(slots=True)
@@ -45,6 +46,7 @@ class Source:
     escape: str = "\\"
     directives: dict[str, str] = field(default_factory=dict)
     lines: list[Line] = field(default_factory=list)
+    blank_continuations: list[tuple[int, int]] = field(default_factory=list)
 
 
 def parse(text: str) -> Source:
@@ -56,65 +58,87 @@ class _Parser:
     """Goes through the lines once."""
 
     def __init__(self, text: str) -> None:
-        self._lines = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
+        self._lines = text.removeprefix("\ufeff").split("\n")
         if self._lines and not self._lines[-1]:
             self._lines.pop()
         self._at = 0
         self._source = Source()
+        self._comments: list[str] = []
 
     def run(self) -> Source:
         self._read_directives()
-        escape = re.escape(self._source.escape)
-        self._continues = re.compile(rf"(?:^|(?<=[^{escape}])){escape}[ \t]*$")
+        self._continues = re.compile(rf"([^{self._escape}]|^){self._escape}[ \t]*$")
         while self._at < len(self._lines):
             self._instruction()
         if not self._source.lines:
             raise NothingToBuild
         return self._source
 
+    @property
+    def _escape(self) -> str:
+        return re.escape(self._source.escape)
+
     def _read_directives(self) -> None:
-        for number, line in enumerate(self._lines, 1):
+        for number, line in enumerate(self._lines):
             match = _DIRECTIVE.fullmatch(line.strip())
             if match is None or match[1].lower() not in _DIRECTIVES:
                 return
             name = match[1].lower()
             if name in self._source.directives:
-                raise ParseFailed(number, f"only one {name} parser directive can be used")
+                raise ParseFailed(f"only one {name} parser directive can be used", (number, number))
             self._source.directives[name] = match[2]
             if name == "escape":
                 self._set_escape(number, match[2])
 
     def _set_escape(self, number: int, value: str) -> None:
         if value not in ("`", "\\"):
-            raise ParseFailed(number, f"invalid ESCAPE token '{value}' does not match ` or \\")
+            raise ParseFailed(f"invalid escape token '{value}' does not match ` or \\", (number, number))
         self._source.escape = value
 
     def _next(self) -> str:
         self._at += 1
-        return self._lines[self._at - 1]
+        return self._lines[self._at - 1].removesuffix("\r")
 
     def _instruction(self) -> None:
         start, line = self._at + 1, self._next().lstrip()
-        if not line or line.startswith("#"):
+        if line.startswith("#"):
+            self._comment(line[1:].strip())
             return
+        if not line:
+            return
+        self._add(self._joined(line, start), start)
+        self._comments = []
+
+    def _comment(self, text: str) -> None:
+        self._comments = [*self._comments, text] if text else []
+
+    def _joined(self, line: str, start: int) -> str:
+        """Return an instruction's lines as one, without what continues them, comments and blank lines."""
         joined, ended = self._without_continuation(line)
+        blank = False
         while not ended and self._at < len(self._lines):
             following = self._next()
-            if not following.strip() or following.lstrip().startswith("#"):
+            if following.lstrip().startswith("#"):
+                continue
+            if not following.strip():
+                blank = True
                 continue
             piece, ended = self._without_continuation(following)
             joined += piece
-        self._add(joined, start)
+        if blank:
+            self._source.blank_continuations.append((start, self._at))
+        return joined
 
     def _without_continuation(self, line: str) -> tuple[str, bool]:
-        shortened, count = self._continues.subn("", line)
+        shortened, count = self._continues.subn(r"\1", line)
         return shortened, not count
 
     def _add(self, text: str, start: int) -> None:
-        word, _, rest = text.strip().partition(" ") if not re.search(r"\s", text.strip()) else _split(text.strip())
-        flags, rest = split_flags(rest.strip(), self._source.escape)
+        text = text.strip()
+        word, rest = _split(text)
+        flags, rest = split_flags(rest, self._source.escape)
         heredocs = self._heredocs(word.lower(), rest, start)
-        self._source.lines.append(Line(word.lower(), flags, rest, text.strip(), start, self._at, heredocs))
+        self._source.lines.append(Line(word, flags, rest, text, start, self._at, heredocs, self._comments))
 
     def _heredocs(self, word: str, rest: str, start: int) -> list[Heredoc]:
         name, text = word, rest
@@ -131,13 +155,13 @@ class _Parser:
             line = self._next()
             if (line.lstrip("\t") if chomp else line) == name:
                 return Heredoc(name, "".join(content), not quote, chomp)
-            content.append(line + "\n")
-        raise ParseFailed(start, "unterminated heredoc")
+            content.append(self._lines[self._at - 1] + "\n")
+        raise ParseFailed("unterminated heredoc", (start, self._at))
 
 
-def _split(text: str) -> tuple[str, str, str]:
-    parts = re.split(r"\s+", text, maxsplit=1)
-    return parts[0], " ", parts[1] if len(parts) > 1 else ""
+def _split(text: str) -> tuple[str, str]:
+    word, _, rest = re.sub(r"[\t\v\f\r ]+", " ", text, count=1).partition(" ")
+    return word, rest.strip()
 
 
 def _without_quotes(text: str) -> str:

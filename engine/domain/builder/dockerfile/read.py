@@ -1,12 +1,17 @@
-"""Lines of a Dockerfile to typed instructions, with the errors of BuildKit's `frontend/dockerfile/instructions`."""
+"""Lines of a Dockerfile to typed instructions, with the errors of BuildKit's `frontend/dockerfile/instructions`.
+
+What cannot be read at all (ParseFailed) is told as it is; what makes no sense (InstructionWrong) gets the line's
+number.
+"""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from engine.core import times
 from engine.core.model.container import Healthcheck
-from engine.domain.builder.dockerfile.failures import InstructionWrong, ParseFailed
+from engine.domain.builder.dockerfile.failures import InstructionWrong, ParseFailed, on_line
+from engine.domain.builder.dockerfile.flags import Flags, read_flags
 from engine.domain.builder.dockerfile.instructions import (
     Arg,
     Command,
@@ -22,40 +27,31 @@ from engine.domain.builder.dockerfile.instructions import (
     Stage,
     Words,
 )
-from engine.domain.builder.dockerfile.parser import Line, Source, parse
-from engine.domain.builder.dockerfile.words import json_form, pairs, raw_words
+from engine.domain.builder.dockerfile.mounts import check_from
+from engine.domain.builder.dockerfile.parser import Heredoc, Line, Source, parse
+from engine.domain.builder.dockerfile.suggest import did_you_mean
+from engine.domain.builder.dockerfile.words import json_form, pairs, raw_words, split_at_blanks
 
 _ALIAS = re.compile(r"[a-z][a-z0-9-_.]*")
-_FLAGS: Mapping[str, frozenset[str]] = {
-    "from": frozenset({"platform"}),
-    "copy": frozenset({"from", "chown", "chmod", "link", "parents", "exclude"}),
-    "add": frozenset({"chown", "chmod", "link", "keep-git-dir", "checksum", "exclude", "unpack"}),
-    "run": frozenset({"mount", "network", "security", "device"}),
-    "healthcheck": frozenset({"interval", "timeout", "start-period", "start-interval", "retries"}),
-}
-_REPEATABLE = frozenset({"mount", "exclude", "device"})
-_BOOLEAN = frozenset({"link", "parents", "keep-git-dir", "unpack"})
-_BARE_HEREDOC = re.compile(r"<<-?\s*['\"]?[a-zA-Z_.][a-zA-Z0-9_.-]*['\"]?")
+_BARE_HEREDOC = re.compile(r"\d*<<-?\s*['\"]?([^<'\"]+)['\"]?")
+_MILLISECOND = 1_000_000
 
-Flags = Mapping[str, Sequence[str]]
 Reader = Callable[[Line, Flags, str], Instruction]
 
 
 def read(text: str) -> Dockerfile:
     """Return the stages of a Dockerfile. Raises ParseFailed, NothingToBuild."""
     source = parse(text)
-    dockerfile = Dockerfile([], [], source.escape)
-    for line in source.lines:
-        try:
-            _place(dockerfile, read_line(line, source))
-        except InstructionWrong as error:
-            raise ParseFailed(line.start, str(error)) from error
+    dockerfile = Dockerfile([], [], source.escape, source.directives, source.blank_continuations)
+    shapes = [_shaped(line, source) for line in source.lines]
+    for line, make in zip(source.lines, shapes, strict=True):
+        _place(dockerfile, make(), line)
     if not dockerfile.stages:
-        raise ParseFailed(source.lines[-1].end, "no build stage in current context")
+        raise ParseFailed("dockerfile contains no stages to build")
     return dockerfile
 
 
-def _place(dockerfile: Dockerfile, instruction: Instruction) -> None:
+def _place(dockerfile: Dockerfile, instruction: Instruction, line: Line) -> None:
     if isinstance(instruction, From):
         dockerfile.stages.append(Stage(instruction))
     elif dockerfile.stages:
@@ -63,62 +59,47 @@ def _place(dockerfile: Dockerfile, instruction: Instruction) -> None:
     elif isinstance(instruction, Arg):
         dockerfile.globals.append(instruction)
     else:
-        raise InstructionWrong("no build stage in current context")
+        raise ParseFailed("no build stage in current context", (line.start, line.end))
 
 
-def read_trigger(text: str) -> Instruction:
-    """Return the instruction that an ONBUILD of a base image left. Raises ParseFailed."""
+def read_trigger(text: str, lines: tuple[int, int]) -> Instruction:
+    """Return the instruction that an ONBUILD of a base image left; lines are those of the FROM. Raises ParseFailed."""
     source = parse(text)
+    if len(source.lines) != 1:
+        raise ParseFailed("onbuild trigger should be a single expression", lines)
+    line = source.lines[0]
     try:
-        return read_line(source.lines[0], source)
+        return read_line(Line(line.word, line.flags, line.rest, line.original, *lines, line.heredocs), source)
     except InstructionWrong as error:
-        raise ParseFailed(1, str(error)) from error
+        raise ParseFailed(str(error), lines) from error
+
+
+def _shaped(line: Line, source: Source) -> Callable[[], Instruction]:
+    """Read a line's words at once, which fails before anything of the file is understood; judge them when called."""
+    try:
+        made = read_line(line, source)
+    except InstructionWrong as error:
+        failure = on_line(str(error), (line.start, line.end))
+
+        def fail() -> Instruction:
+            raise failure
+
+        return fail
+    except ParseFailed as error:
+        raise ParseFailed(str(error), (line.start, line.end)) from error
+    return lambda: made
 
 
 def read_line(line: Line, source: Source) -> Instruction:
-    """Return one instruction. Raises InstructionWrong."""
-    reader = _READERS.get(line.word)
+    """Return one instruction. Raises InstructionWrong, ParseFailed."""
+    reader = _READERS.get(line.word.lower())
     if reader is None:
-        raise InstructionWrong(f"unknown instruction: {line.word.upper()}{_suggestion(line.word)}")
-    flags = _read_flags(line)
-    return reader(line, flags, source.escape)
-
-
-def _suggestion(word: str) -> str:
-    close = [known for known in _READERS if _distance(word, known) <= 2]
-    best = min(close, key=lambda known: _distance(word, known), default="")
-    return f" (did you mean {best.upper()}?)" if best else ""
-
-
-def _distance(one: str, other: str) -> int:
-    row = list(range(len(other) + 1))
-    for i, a in enumerate(one, 1):
-        before, row[0] = row[0], i
-        for j, b in enumerate(other, 1):
-            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (a != b))
-    return row[-1]
-
-
-def _read_flags(line: Line) -> dict[str, list[str]]:
-    allowed, found = _FLAGS.get(line.word, frozenset()), dict[str, list[str]]()
-    for flag in line.flags:
-        name, equals, value = flag[2:].partition("=")
-        if name not in allowed:
-            raise InstructionWrong(f"unknown flag: --{name}")
-        if name in found and name not in _REPEATABLE:
-            raise InstructionWrong(f"duplicate flag specified: {name}")
-        if not equals and name not in _BOOLEAN:
-            raise InstructionWrong(f"missing a value on flag: {name}")
-        found.setdefault(name, []).append(value)
-    return found
-
-
-def _one(flags: Flags, name: str) -> str:
-    return flags[name][0] if name in flags else ""
+        raise InstructionWrong(f"unknown instruction: {line.word}{did_you_mean(line.word, list(_READERS))}")
+    return reader(line, read_flags(line), source.escape)
 
 
 def _of(line: Line) -> dict[str, Any]:
-    return {"code": line.original, "line": line.start}
+    return {"code": line.original, "line": line.start, "end": line.end, "comments": tuple(line.comments)}
 
 
 def _require(line: Line) -> str:
@@ -128,7 +109,7 @@ def _require(line: Line) -> str:
 
 
 def _from(line: Line, flags: Flags, _escape: str) -> Instruction:
-    words = line.rest.split()
+    words = split_at_blanks(line.rest)
     if len(words) not in (1, 3) or (len(words) == 3 and words[1].lower() != "as"):
         raise InstructionWrong("FROM requires either one or three arguments")
     alias = words[2].lower() if len(words) == 3 else ""
@@ -136,7 +117,7 @@ def _from(line: Line, flags: Flags, _escape: str) -> Instruction:
         raise InstructionWrong(
             f'invalid name for build stage: "{words[2]}", name can\'t start with a number or contain symbols'
         )
-    return From(base=words[0], alias=alias, platform=_one(flags, "platform"), **_of(line))
+    return From(base=words[0], alias=alias, platform=flags.text("platform"), **_of(line))
 
 
 def _arg(line: Line, _flags: Flags, escape: str) -> Instruction:
@@ -149,74 +130,93 @@ def _arg(line: Line, _flags: Flags, escape: str) -> Instruction:
     return Arg(arguments=arguments, **_of(line))
 
 
+def _pairs(line: Line, escape: str) -> dict[str, Any]:
+    word = line.word.upper()
+    found, legacy = pairs(word, line.rest, escape)
+    _require(line)
+    if not all(key for key, _ in found):
+        raise InstructionWrong(f"{word} names can not be blank")
+    return {"pairs": found, "legacy": legacy, **_of(line)}
+
+
 def _env(line: Line, _flags: Flags, escape: str) -> Instruction:
-    return Env(pairs=pairs("ENV", _require(line), escape), **_of(line))
+    return Env(**_pairs(line, escape))
 
 
 def _label(line: Line, _flags: Flags, escape: str) -> Instruction:
-    return Label(pairs=pairs("LABEL", _require(line), escape), **_of(line))
+    return Label(**_pairs(line, escape))
 
 
-def _copy(line: Line, flags: Flags, escape: str) -> Instruction:
+def _copy(line: Line, flags: Flags, _escape: str) -> Instruction:
     words = json_form(line.rest)
-    words = raw_words(line.rest, escape) if words is None else words
+    words = split_at_blanks(line.rest) if words is None else words
     word = line.word.upper()
-    if not words:
-        raise InstructionWrong(f"{word} requires at least two arguments")
     if len(words) < 2:
         raise InstructionWrong(
             f"{word} requires at least two arguments, but only one was provided. Destination could not be determined"
         )
+    documents = {document.name: document for document in line.heredocs}
+    if _heredoc_of(words[-1], documents):
+        raise InstructionWrong(f"{word} cannot accept a heredoc as a destination")
     return Copy(
         word=word,
-        sources=[w for w in words[:-1] if not (line.heredocs and _BARE_HEREDOC.fullmatch(w))],
+        sources=[w for w in words[:-1] if _heredoc_of(w, documents) is None],
+        documents=[d for w in words[:-1] if (d := _heredoc_of(w, documents))],
         dest=words[-1],
-        source_stage=_one(flags, "from"),
-        chown=_one(flags, "chown"),
-        chmod=_one(flags, "chmod"),
-        checksum=_one(flags, "checksum"),
-        heredocs=line.heredocs,
+        source_stage=flags.text("from"),
+        chown=flags.text("chown"),
+        chmod=flags.text("chmod"),
+        checksum=flags.text("checksum"),
+        link=flags.truth("link") or False,
+        parents=flags.truth("parents") or False,
+        exclude=flags.texts("exclude"),
+        keep_git_dir=flags.truth("keep-git-dir"),
+        unpack=flags.truth("unpack"),
         **_of(line),
     )
 
 
+def _heredoc_of(word: str, documents: dict[str, Heredoc]) -> Heredoc | None:
+    match = _BARE_HEREDOC.fullmatch(word)
+    return documents.get(match[1]) if match else None
+
+
 def _run(line: Line, flags: Flags, _escape: str) -> Instruction:
     words = json_form(line.rest)
-    if not line.rest or words == []:
-        raise InstructionWrong("RUN requires at least one argument")
-    extra = {"network": _one(flags, "network"), "mounts": flags.get("mount", ()), **_of(line)}
-    if words is not None:
-        return Run(words=words, **extra)
-    return Run(line_for_shell=_script(line), **extra)
-
-
-def _script(line: Line) -> str:
-    """The shell reads heredocs itself; a heredoc alone is the script."""
-    if len(line.heredocs) == 1 and _BARE_HEREDOC.fullmatch(line.rest):
-        document = line.heredocs[0]
-        return re.sub(r"(?m)^\t+", "", document.content) if document.chomp else document.content
-    if not line.heredocs:
-        return line.rest
-    return line.rest + "\n" + "".join(f"{d.content}{d.name}\n" for d in line.heredocs)
+    network = flags.text("network")
+    if network not in ("", "default", "none", "host"):
+        raise InstructionWrong(f'invalid network mode "{network}"')
+    security = flags.text("security")
+    if security not in ("", "sandbox", "insecure"):
+        raise InstructionWrong(f'security "{security}" is not valid')
+    for mount in flags.texts("mount"):
+        check_from(mount)
+    return Run(
+        words=[line.rest] if words is None and line.rest else words or [],
+        shell=words is None,
+        documents=line.heredocs,
+        mounts=flags.texts("mount"),
+        network=network,
+        security=security,
+        devices=flags.texts("device"),
+        **_of(line),
+    )
 
 
 def _command(line: Line, _flags: Flags, _escape: str) -> Instruction:
     words = json_form(line.rest)
-    if line.word == "entrypoint" and not line.rest:
-        raise InstructionWrong("ENTRYPOINT requires at least one argument")
-    if words is not None:
-        return Command(word=line.word.upper(), words=words, **_of(line))
-    return Command(word=line.word.upper(), line_for_shell=line.rest, **_of(line))
+    shown = [line.rest] if words is None and line.rest else words or []
+    return Command(word=line.word.upper(), words=shown, shell=words is None, **_of(line))
 
 
-def _words(line: Line, _flags: Flags, escape: str) -> Instruction:
+def _words(line: Line, _flags: Flags, _escape: str) -> Instruction:
     word = line.word.upper()
-    words = json_form(line.rest)
+    words = None if word == "EXPOSE" else json_form(line.rest)
     if word == "SHELL":
         if words is None:
             raise InstructionWrong("SHELL requires the arguments to be in JSON form")
     elif words is None:
-        words = raw_words(line.rest, escape)
+        words = split_at_blanks(line.rest)
     if not words:
         raise InstructionWrong(f"{word} requires at least one argument")
     if word == "VOLUME" and not all(w.strip() for w in words):
@@ -232,7 +232,7 @@ def _single(line: Line, _flags: Flags, _escape: str) -> Instruction:
 
 
 def _onbuild(line: Line, _flags: Flags, _escape: str) -> Instruction:
-    rest = line.original.split(None, 1)[1] if line.rest or line.flags else ""
+    rest = re.sub(r"(?i)^\s*ONBUILD\s*", "", line.original)
     if not rest:
         raise InstructionWrong("ONBUILD requires at least one argument")
     word = rest.split()[0].upper()
@@ -240,45 +240,49 @@ def _onbuild(line: Line, _flags: Flags, _escape: str) -> Instruction:
         raise InstructionWrong("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed")
     if word in ("FROM", "MAINTAINER"):
         raise InstructionWrong(f"{word} isn't allowed as an ONBUILD trigger")
+    for document in line.heredocs:
+        rest += f"\n{document.content}{document.name}"
     return Single(word="ONBUILD", value=rest, **_of(line))
 
 
 def _health(line: Line, flags: Flags, _escape: str) -> Instruction:
     if not line.rest:
         raise InstructionWrong("HEALTHCHECK requires at least one argument")
-    kind, _, rest = line.rest.partition(" ")
+    kind, *more = re.split(r"\s+", line.rest, maxsplit=1)
+    rest = more[0] if more else ""
+    words = json_form(rest)
     if kind.upper() == "NONE":
-        if rest.strip():
+        if rest:
             raise InstructionWrong("HEALTHCHECK NONE takes no arguments")
         return Health(check=Healthcheck(test=["NONE"]), **_of(line))
     if kind.upper() != "CMD":
         raise InstructionWrong(f'Unknown type "{kind.upper()}" in HEALTHCHECK (try CMD)')
-    if not rest.strip():
+    if not rest or words == []:
         raise InstructionWrong("Missing command after HEALTHCHECK CMD")
-    words = json_form(rest.strip())
-    test = ["CMD-SHELL", rest.strip()] if words is None else ["CMD", *words]
+    test = ["CMD-SHELL", rest] if words is None else ["CMD", *words]
     return Health(check=Healthcheck(test=test, **_health_options(flags)), **_of(line))
 
 
 def _health_options(flags: Flags) -> dict[str, int]:
     options: dict[str, int] = {}
     for name in ("interval", "timeout", "start-period", "start-interval"):
-        if name in flags:
-            options[name.replace("-", "_")] = _duration(_one(flags, name), name)
-    if "retries" in flags:
-        text = _one(flags, "retries")
-        if not text.isdecimal():
+        if text := flags.text(name):
+            options[name.replace("-", "_")] = _duration(text, name)
+    if text := flags.text("retries"):
+        if not re.fullmatch(r"[+-]?\d+", text):
             raise InstructionWrong(f'strconv.ParseInt: parsing "{text}": invalid syntax')
         options["retries"] = int(text)
+        if options["retries"] < 0:
+            raise InstructionWrong(f"--retries cannot be negative ({options['retries']})")
     return options
 
 
 def _duration(text: str, name: str) -> int:
     try:
-        value = times.parse_duration(text)
+        value = 0 if text == "0" else times.parse_duration(text)
     except ValueError as error:
         raise InstructionWrong(f'time: invalid duration "{text}"') from error
-    if value and value < 1_000_000:
+    if value and value < _MILLISECOND:
         raise InstructionWrong(f'Interval "{name}" cannot be less than 1ms')
     return value
 

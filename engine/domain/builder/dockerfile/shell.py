@@ -5,196 +5,251 @@ Follows BuildKit's `frontend/dockerfile/shell`. Pure.
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from engine.domain.builder.dockerfile.failures import InstructionWrong
+from engine.domain.builder.dockerfile.shell_patterns import replaced, trimmed
 
-_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*|[0-9]+|[@*#]")
-_MODIFIERS = ("##", "#", "%%", "%", "//", "/", ":+", ":-", ":?", "+", "-", "?")
+_NAME = re.compile(r"[0-9]+|[@*#?$!-]|\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a text is read. `raw`: quotes mean nothing; `keep_quotes`: they stay; `keep_unset`: so do unset variables."""
+
+    escape: str = "\\"
+    raw: bool = False
+    keep_quotes: bool = False
+    keep_unset: bool = False
+
+
+@dataclass(slots=True)
+class Expansion:
+    """What a text becomes: as one word and split at blanks; the names of variables that were set, and not."""
+
+    text: str = ""
+    words: list[str] = field(default_factory=list)
+    matched: set[str] = field(default_factory=set)
+    unmatched: set[str] = field(default_factory=set)
+
+
+_NO_CHARACTER = "\ufffd"
+_PLAIN = Style()
+_RAW = Style(raw=True)
+
+
+def expansion(text: str, env: Mapping[str, str], style: Style = _PLAIN) -> Expansion:
+    """Return what a text becomes. Raises InstructionWrong."""
+    lexer = _Lexer(text, env, style)
+    try:
+        return lexer.run()
+    except InstructionWrong as error:
+        raise InstructionWrong(f"failed to process {go_quoted(text)}: {error}") from error
 
 
 def expand(text: str, env: Mapping[str, str], escape: str = "\\") -> str:
     """Return a word with its variables replaced and its quotes removed. Raises InstructionWrong."""
-    return _Lexer(text, env, escape).run()[0]
+    return expansion(text, env, Style(escape)).text
 
 
 def expand_words(text: str, env: Mapping[str, str], escape: str = "\\") -> list[str]:
     """Return the words that a text becomes: what variables bring is split at blanks, too. Raises InstructionWrong."""
-    return _Lexer(text, env, escape).run()[1]
+    return expansion(text, env, Style(escape)).words
 
 
 def expand_raw(text: str, env: Mapping[str, str]) -> str:
     """Return a heredoc's content with its variables replaced; quotes stay."""
-    return _Lexer(text, env, "\\", raw=True).run()[0]
+    return expansion(text, env, _RAW).text
+
+
+def go_quoted(text: str) -> str:
+    """Return a text as Go's `%q` shows it."""
+    escapes = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+    return f'"{"".join(escapes.get(c, c) for c in text)}"'
 
 
 class _Lexer:
     """Goes through one text."""
 
-    def __init__(self, text: str, env: Mapping[str, str], escape: str, *, raw: bool = False) -> None:
+    def __init__(self, text: str, env: Mapping[str, str], style: Style) -> None:
         self._text = text
         self._at = 0
         self._env = env
-        self._escape = escape
-        self._raw = raw
-        self._words: list[str] = []
+        self._style = style
+        self._found = Expansion()
         self._word = ""
         self._in_word = False
+        self._keep_escapes = False
 
-    def run(self) -> tuple[str, list[str]]:
-        result = self._until("")
+    def run(self) -> Expansion:
+        self._found.text = self._until("")
         self._end_word()
-        return result, self._words
+        return self._found
 
     def _peek(self) -> str:
         return self._text[self._at : self._at + 1]
 
     def _next(self) -> str:
         self._at += 1
-        return self._text[self._at - 1]
+        return self._text[self._at - 1 : self._at]
 
     def _end_word(self) -> None:
-        if self._in_word:
-            self._words.append(self._word)
+        if self._word:
+            self._found.words.append(self._word)
         self._word, self._in_word = "", False
 
     def _add(self, text: str, *, split: bool = False) -> str:
         for character in text:
-            if split and character in " \t\n\r":
-                self._end_word()
+            if split and character.isspace():
+                if self._in_word:
+                    self._end_word()
             else:
                 self._word += character
                 self._in_word = True
         return text
 
     def _until(self, stop: str) -> str:
+        """Read up to and including a character; the whole rest for an empty one."""
         result = ""
-        while (character := self._peek()) and character != stop:
-            if character == "'" and not self._raw:
-                result += self._single_quoted()
-            elif character == '"' and not self._raw:
-                result += self._double_quoted()
-            elif character == "$":
-                result += self._add(self._dollar(), split=True)
-            elif character == self._escape:
-                result += self._escaped()
-            else:
-                result += self._add(self._next(), split=True)
+        while character := self._peek():
+            if character == stop:
+                self._next()
+                return result
+            result += self._piece(character)
+        if stop:
+            raise InstructionWrong(f"unexpected end of statement while looking for matching {stop}")
         return result
 
+    def _piece(self, character: str) -> str:
+        if character == "'" and not self._style.raw:
+            return self._add(self._single_quoted())
+        if character == '"' and not self._style.raw:
+            return self._add(self._double_quoted())
+        if character == "$":
+            return self._add(self._dollar(), split=True)
+        if character == self._style.escape:
+            return self._escaped()
+        return self._add(self._next(), split=True)
+
     def _escaped(self) -> str:
-        self._next()
-        if not self._peek():
-            return self._add(self._escape) if self._raw else ""
-        if self._raw and self._peek() != "$":
-            return self._add(self._escape)
-        return self._add(self._next())
+        token = self._next()
+        kept = self._add(token) if self._keep_escapes else ""
+        return kept + (self._add(self._next()) if self._peek() else "")
 
     def _single_quoted(self) -> str:
-        self._next()
+        quote = self._next()
         end = self._text.find("'", self._at)
         if end < 0:
+            self._at = len(self._text)
             raise InstructionWrong("unexpected end of statement while looking for matching single-quote")
         content, self._at = self._text[self._at : end], end + 1
         self._in_word = True
-        return self._add(content)
+        return f"{quote}{content}{quote}" if self._style.keep_quotes else content
 
     def _double_quoted(self) -> str:
-        self._next()
+        quote = self._next()
         self._in_word = True
         result = ""
         while (character := self._peek()) != '"':
             if not character:
                 raise InstructionWrong("unexpected end of statement while looking for matching double-quote")
             if character == "$":
-                result += self._add(self._dollar())
-            elif character == self._escape:
-                result += self._add(self._escaped_in_quotes())
+                result += self._dollar()
+            elif character == self._style.escape:
+                result += self._escaped_in_quotes()
             else:
-                result += self._add(self._next())
+                result += self._next()
         self._next()
-        return result
+        return f"{quote}{result}{quote}" if self._style.keep_quotes else result
 
     def _escaped_in_quotes(self) -> str:
-        escape, following = self._next(), self._peek()
+        token = self._next()
+        kept = token if self._keep_escapes else ""
+        following = self._peek()
         if not following:
-            return escape
-        return self._next() if following in ('"', "$", self._escape) else escape + self._next()
+            return kept
+        return kept + (self._next() if following in ('"', "$", token) else token)
+
+    def _value(self, name: str) -> str | None:
+        (self._found.matched if name in self._env else self._found.unmatched).add(name)
+        return self._env.get(name)
+
+    def _name(self) -> str:
+        match = _NAME.match(self._text, self._at)
+        if match is None:
+            return ""
+        self._at = match.end()
+        return match[0]
 
     def _dollar(self) -> str:
         self._next()
-        if self._peek() != "{":
-            match = _NAME.match(self._text, self._at)
-            if match is None:
-                return "$"
-            self._at = match.end()
-            return self._env.get(match[0], "")
-        self._next()
-        return self._braced()
+        if self._peek() == "{":
+            self._next()
+            return self._braced()
+        name = self._name()
+        if not name:
+            return "$"
+        value = self._value(name)
+        if value is None:
+            return f"${name}" if self._style.keep_unset else ""
+        return value
 
     def _braced(self) -> str:
-        match = _NAME.match(self._text, self._at)
-        if match is None:
-            raise InstructionWrong(
-                "syntax error: missing '}'" if "}" not in self._text[self._at :] else "bad substitution"
-            )
-        name, self._at = match[0], match.end()
-        if self._peek() == "}":
-            self._next()
-            return self._env.get(name, "")
-        modifier = next((m for m in _MODIFIERS if self._text.startswith(m, self._at)), "")
-        if not modifier:
-            if not self._peek():
-                raise InstructionWrong("syntax error: missing '}'")
-            raise InstructionWrong(f"unsupported modifier ({self._text[self._at : self._at + 2]}) in substitution")
-        self._at += len(modifier)
-        return self._modified(name, modifier)
-
-    def _argument(self, stop: str) -> str:
-        """Read a modifier's word, in which variables are replaced."""
-        inner = _Lexer(self._text[self._at :], self._env, self._escape)
-        result = inner._until(stop)
-        self._at += inner._at
         if not self._peek():
             raise InstructionWrong("syntax error: missing '}'")
-        self._next()
-        return result
+        if self._peek() in "{}:":
+            raise InstructionWrong("syntax error: bad substitution")
+        name, modifier = self._name(), self._next()
+        if modifier == "}":
+            value = self._value(name)
+            if value is None:
+                return f"${{{name}}}" if self._style.keep_unset else ""
+            return value
+        if modifier == "/":
+            return self._replacement(name)
+        nullable = modifier == ":"
+        kind = self._next() if nullable else modifier
+        if not nullable and (not modifier or modifier not in "+-?#%"):
+            raise InstructionWrong(f"unsupported modifier ({modifier or _NO_CHARACTER}) in substitution")
+        return self._modified(name, kind, nullable=nullable)
 
-    def _modified(self, name: str, modifier: str) -> str:
-        value = self._env.get(name)
-        if modifier in ("/", "//"):
-            pattern, replacement = self._argument("/"), self._argument("}")
-            count = 1 if modifier == "/" else 0
-            return re.sub(_pattern(pattern), lambda _: replacement, value or "", count=count)
-        word = self._argument("}")
-        if modifier[0] in "#%":
-            return _trimmed(value or "", word, modifier)
-        there = bool(value) if modifier.startswith(":") else value is not None
-        if modifier.endswith("+"):
-            return word if there else ""
-        if modifier.endswith("-"):
+    def _argument(self, stop: str, missing: str, *, keep_escapes: bool) -> str:
+        """Read a modifier's word, in which variables are replaced; it is part of no word of the result."""
+        before = self._word, self._in_word, self._keep_escapes, self._found.words
+        self._found.words, self._keep_escapes = [], keep_escapes
+        try:
+            return self._until(stop)
+        except InstructionWrong as error:
+            raise InstructionWrong(missing) if not self._peek() else error from None
+        finally:
+            self._word, self._in_word, self._keep_escapes, self._found.words = before
+
+    def _replacement(self, name: str) -> str:
+        every = self._peek() == "/"
+        if every:
+            self._next()
+        pattern = self._argument("/", "syntax error: missing '/' in ${}", keep_escapes=True)
+        replacement = self._argument("}", "syntax error: missing '}'", keep_escapes=True)
+        value = self._value(name)
+        if value is None and self._style.keep_unset:
+            return f"${{{name}/{pattern}/{replacement}}}"
+        return replaced(value or "", pattern, replacement, every=every)
+
+    def _modified(self, name: str, kind: str, *, nullable: bool) -> str:
+        word = self._argument("}", "syntax error: missing '}'", keep_escapes=kind in "#%")
+        value = self._value(name)
+        if value is None and self._style.keep_unset:
+            return f"${{{name}{':' if nullable else ''}{kind}{word}}}"
+        there = value is not None and not (nullable and not value)
+        if kind == "-":
             return value or "" if there else word
-        if not there:
-            reason = word or (
-                "is not allowed to be unset or empty" if modifier == ":?" else "is not allowed to be unset"
-            )
-            raise InstructionWrong(f"{name}: {reason}")
-        return value or ""
-
-
-def _pattern(text: str, *, greedy: bool = True) -> str:
-    more = "*" if greedy else "*?"
-    parts = re.findall(r"\\.|\*|\?|[^*?\\]+|\\", text, re.DOTALL)
-    known = {"*": f".{more}", "?": "."}
-    return (
-        "(?s:" + "".join(known.get(p) or re.escape(p[1:] if len(p) == 2 and p[0] == "\\" else p) for p in parts) + ")"
-    )
-
-
-def _trimmed(value: str, word: str, modifier: str) -> str:
-    greedy = len(modifier) == 2
-    if modifier[0] == "#":
-        match = re.match(_pattern(word, greedy=greedy), value)
-        return value[match.end() :] if match else value
-    starts = range(len(value) + 1) if greedy else range(len(value), -1, -1)
-    pattern = re.compile(_pattern(word))
-    return next((value[:at] for at in starts if pattern.fullmatch(value, at)), value)
+        if kind == "+":
+            return word if there else ""
+        if kind == "?":
+            if not there:
+                lacking = "is not allowed to be unset" if value is None else "is not allowed to be empty"
+                raise InstructionWrong(f"{name}: {word or lacking}")
+            return value or ""
+        if kind and kind in "#%":
+            return trimmed(value or "", word, kind)
+        raise InstructionWrong(f"unsupported modifier (:{kind}) in substitution")

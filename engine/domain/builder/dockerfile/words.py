@@ -1,19 +1,30 @@
 """The shapes of arguments: JSON arrays, `name=value` pairs, lists of words. Pure."""
 
 import json
+import re
 
-from engine.domain.builder.dockerfile.failures import InstructionWrong
+from engine.domain.builder.dockerfile.failures import ParseFailed
+from engine.domain.builder.dockerfile.shell import go_quoted
+
+_BLANKS = re.compile(r"[\t\v\f\r ]+")
 
 
 def json_form(text: str) -> list[str] | None:
-    """Return the words of a JSON array of texts, None for anything else."""
+    """Return the words of a JSON array of texts, None for anything else. Raises ParseFailed for other arrays."""
     if not text.startswith("["):
         return None
     try:
         found = json.loads(text)
     except ValueError:
         return None
-    return found if isinstance(found, list) and all(isinstance(w, str) for w in found) else None
+    if not all(isinstance(w, str) for w in found):
+        raise ParseFailed("when using JSON array syntax, arrays must be comprised of strings only")
+    return list(found)
+
+
+def split_at_blanks(text: str) -> list[str]:
+    """Split at blanks, quotes or not."""
+    return _BLANKS.split(text) if text else []
 
 
 def raw_words(text: str, escape: str) -> list[str]:
@@ -26,7 +37,9 @@ def raw_words(text: str, escape: str) -> list[str]:
                 words.append(word)
             word, at = "", at + 1
             continue
-        if character == escape and at + 1 < len(text) and quote != "'":
+        if character == escape and quote != "'":
+            if at + 1 == len(text):
+                break
             word += character
             at += 1
             character = text[at]
@@ -37,22 +50,23 @@ def raw_words(text: str, escape: str) -> list[str]:
     return [*words, word] if word else words
 
 
-def pairs(name: str, text: str, escape: str) -> list[tuple[str, str]]:
-    """Return the pairs of `a=b c="d e"`, or of the old form `a the rest`, unexpanded. Raises InstructionWrong."""
+def pairs(name: str, text: str, escape: str) -> tuple[list[tuple[str, str]], bool]:
+    """Return the pairs of `a=b c="d e"`, unexpanded, and False; or that of `a the rest`, and True.
+
+    Raises ParseFailed.
+    """
     words = raw_words(text, escape)
     if not words:
-        return []
+        return [], False
     if "=" not in words[0]:
-        parts = text.split(None, 1)
+        parts = _BLANKS.split(text, maxsplit=1)
         if len(parts) < 2:
-            raise InstructionWrong(f"{name} must have two arguments")
-        return [(parts[0], parts[1])]
+            raise ParseFailed(f"{name} must have two arguments")
+        return [(parts[0], parts[1])], True
     found = []
     for word in words:
         key, equals, value = word.partition("=")
         if not equals:
-            raise InstructionWrong(f'Syntax error - can\'t find = in "{word}". Must be of the form: name=value')
-        if not key:
-            raise InstructionWrong(f"{name} names can not be blank")
+            raise ParseFailed(f"Syntax error - can't find = in {go_quoted(word)}. Must be of the form: name=value")
         found.append((key, value))
-    return found
+    return found, False

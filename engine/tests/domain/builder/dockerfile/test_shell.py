@@ -3,7 +3,7 @@
 import pytest
 
 from engine.domain.builder.dockerfile.failures import InstructionWrong
-from engine.domain.builder.dockerfile.shell import expand, expand_raw, expand_words
+from engine.domain.builder.dockerfile.shell import expand, expand_raw, expand_words, go_quoted
 
 _ENV = {"v": "ba.na.na", "empty": "", "two": "a b"}
 
@@ -37,19 +37,21 @@ def test_expand(text: str, expected: str) -> None:
 
 
 def test_words_are_split_but_not_in_quotes() -> None:
-    assert expand_words("x $two \"$two\" ''", _ENV) == ["x", "a", "b", "a b", ""]
+    assert expand_words("x $two \"$two\" ''", _ENV) == ["x", "a", "b", "a b"]
 
 
 def test_documents_keep_their_quotes() -> None:
-    assert expand_raw("'$two' \\$two \"\\n\"", _ENV) == "'a b' $two \"\\n\""
+    assert expand_raw("'$two' \\$two \"\\n\"", _ENV) == "'a b' $two \"n\""
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("${none:?}", "none: is not allowed to be unset or empty"),
+        ("${none:?}", "none: is not allowed to be unset"),
+        ("${empty:?}", "empty: is not allowed to be empty"),
         ("${none?why}", "none: why"),
-        ("${v", "syntax error: missing '}'"),
+        ("${v", "unsupported modifier (\ufffd) in substitution"),
+        ("${v:-x", "syntax error: missing '}'"),
         ("'x", "unexpected end of statement while looking for matching single-quote"),
         ('"x', "unexpected end of statement while looking for matching double-quote"),
     ],
@@ -57,4 +59,4 @@ def test_documents_keep_their_quotes() -> None:
 def test_errors(text: str, message: str) -> None:
     with pytest.raises(InstructionWrong) as caught:
         expand(text, _ENV)
-    assert str(caught.value) == message
+    assert str(caught.value) == f"failed to process {go_quoted(text)}: {message}"

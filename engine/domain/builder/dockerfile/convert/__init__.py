@@ -1,0 +1,1 @@
+"""A Dockerfile to LLB and an image configuration."""
