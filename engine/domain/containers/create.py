@@ -33,7 +33,7 @@ from engine.domain.containers.peers import Peers
 from engine.domain.containers.security_options import parse_security_options
 from engine.domain.containers.table import ContainerTable
 from engine.domain.containers.validate import require_valid, require_valid_name, warnings
-from engine.domain.images.images import Images, hold_of
+from engine.domain.images.images import Images, hold_of, platform_warnings
 from engine.domain.volumes.volumes import VolumeRequest, Volumes
 from engine.drivers.storage.overlay import OverlayDriver
 
@@ -114,7 +114,8 @@ class Creator:
             await asyncio.shield(self._undo(container))
             raise
         self._around.announcer.container(container, "create")
-        return Created(container.id, [*dropped, *warnings(host_config, limits)])
+        foreign = [] if options.platform else platform_warnings(image)
+        return Created(container.id, [*dropped, *warnings(host_config, limits), *foreign])
 
     def _require_valid_endpoints(self, networks: Mapping[str, EndpointSettings]) -> None:
         for name, endpoint in networks.items():

@@ -114,7 +114,7 @@ class Catalog:
         image = self._images[target]
         hidden = self._images[target] = msgspec.structs.replace(image, deleted=True)
         async with self._writing:
-            names = list(self._by_target.get(target, ()))
+            names = sorted(self._by_target.get(target, ()))
             changes: list[Change] = [Delete(NAME_KIND, n) for n in names]
             changes.append(Put(IMAGE_KIND, target, hidden) if held else Delete(IMAGE_KIND, target))
             try:

@@ -4,14 +4,16 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from engine.core.digest import chain_ids
 from engine.core.errors import WharfError
 from engine.core.model.image import Image, Platform, StoredImage
-from engine.domain.images import lookup
+from engine.domain.images import host_cpu, lookup
 from engine.domain.images.catalog import Catalog
 from engine.domain.images.failures import NoPlatformProvided, PlatformNotProvided
 from engine.domain.images.garbage import Garbage, needs_of
-from engine.domain.images.platforms import best, host, parse_platform, same
+from engine.domain.images.platforms import best, format_platform, host, parse_platform, same
 from engine.domain.images.unpack import Unpacker, layer_sources
 
 
@@ -144,6 +146,20 @@ def preferred(stored: StoredImage) -> Image:
     return for_host(stored) or stored.images[0]
 
 
+def platform_warnings(image: Image) -> list[str]:
+    """Return what a client must hear of an image that is for another kind of host."""
+    found = platform_of(image)
+    if not found.architecture or best(host(), [found]) >= 0:
+        return []
+    here = replace(host(), variant=host_cpu.amd64_level()) if host().architecture == "amd64" else host()
+    text = (
+        f"The requested image's platform ({format_platform(found)}) does not match the detected host platform "
+        f"({format_platform(here)}) and no specific platform was requested"
+    )
+    return [text]
+
+
 def platform_of(image: Image) -> Platform:
-    """Return what an image is for: the configuration knows better than an index, which may not say."""
-    return image.platform if image.platform.architecture else image.manifest.platform or image.platform
+    """Return what an image is for: an index knows the variant, a lone manifest's configuration the rest."""
+    indexed = image.manifest.platform
+    return indexed if indexed is not None and indexed.architecture else image.platform

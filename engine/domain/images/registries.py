@@ -101,5 +101,5 @@ class Registries:
 
 def _stars(value: str) -> int:
     if not value.isdigit():
-        raise core_filters.InvalidFilter(f"stars=[{value}]")
+        raise core_filters.InvalidFilter(f"stars={value}", f'strconv.Atoi: parsing "{value}": invalid syntax')
     return int(value)

@@ -16,7 +16,7 @@ from engine.domain.images.failures import InvalidUntil
 from engine.domain.images.images import Images, preferred
 from engine.domain.images.sizes import Sizer
 
-KNOWN_FILTERS = ("dangling", "label", "before", "since", "reference", "until")
+KNOWN_FILTERS = ("dangling", "label", "label!", "before", "since", "reference", "until")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Lister:
     def _predicate(self, filters: Filters) -> Callable[[Summary], bool]:
         core_filters.require_known(filters, KNOWN_FILTERS)
         dangling = core_filters.boolean(filters, "dangling")
-        labels = filters.get("label", ())
+        labels, unwanted = filters.get("label", ()), filters.get("label!", ())
         before = min((self._created(r) for r in filters.get("before", ())), default=None)
         since = max((self._created(r) for r in filters.get("since", ())), default=None)
         until = until_of(filters)
@@ -93,6 +93,7 @@ class Lister:
             return (
                 (dangling is None or dangling != bool(summary.tags or summary.digests))
                 and core_filters.match_labels(labels, summary.image.config.labels)
+                and not (unwanted and core_filters.match_labels(unwanted, summary.image.config.labels))
                 and (before is None or created < before)
                 and (since is None or created > since)
                 and (until is None or summary.stored.stored_at < until)

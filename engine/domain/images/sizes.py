@@ -36,8 +36,9 @@ class Sizer:
         return index + self.content(image)
 
     def unpacked(self, image: Image) -> int:
-        """Return the size of a platform's unpacked layers."""
-        return sum(map(self._layers.size, chain_ids(image.diff_ids)))
+        """Return the size of a platform's unpacked layers, 0 where some are not unpacked."""
+        chains = chain_ids(image.diff_ids)
+        return sum(map(self._layers.size, chains)) if chains and self._layers.has(chains[-1]) else 0
 
     def layer(self, chain: str) -> int:
         """Return the size of one unpacked layer."""
