@@ -58,6 +58,7 @@ def decode_create(body: bytes, version: tuple[int, int]) -> CreateRequest:
     """Read a create request. Raises InvalidParameter with dockerd's texts."""
     value = parse(body)
     config, host_config, networks = _decode_parts(value)
+    host_config = _with_runtime(host_config, value)
     host_config, networks = _with_real_network(host_config, networks)
     config = adapt_config(config, version)
     host_config = adapt_host_config(host_config, version)
@@ -87,6 +88,14 @@ def _decode_parts(value: Any) -> tuple[ContainerConfig, HostConfig, dict[str, En
         if endpoint is None:
             raise NoEndpointConfig(name)
     return config, host_config, {name: e for name, e in endpoints.items() if e is not None}
+
+
+def _with_runtime(host_config: HostConfig, value: dict[str, Any]) -> HostConfig:
+    """docker-py puts `runtime=` at the top level, where dockerd overlooks it; who asks for a runtime shall get it."""
+    runtime = lookup(value, "Runtime")
+    if host_config.runtime or not isinstance(runtime, str):
+        return host_config
+    return msgspec.structs.replace(host_config, runtime=runtime)
 
 
 def _decode_endpoints(networking: Any) -> dict[str, EndpointSettings | None]:

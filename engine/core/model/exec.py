@@ -20,7 +20,10 @@ class ExecConfig(Struct, frozen=True, kw_only=True):
 
 
 class Exec(Struct, frozen=True, kw_only=True):
-    """One exec instance: a snapshot. `exit_code` is None until it ended; pids are the host's."""
+    """One exec instance: a snapshot. `exit_code` is None until it ended; pids are the host's.
+
+    `run` is when the container was started in which it was made.
+    """
 
     id: str
     container_id: str
@@ -30,3 +33,4 @@ class Exec(Struct, frozen=True, kw_only=True):
     pid: int = 0
     monitor_pid: int = 0
     started: bool = False
+    run: int = 0

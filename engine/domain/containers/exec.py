@@ -22,14 +22,18 @@ from engine.domain.containers.bridge import Client, Ending, Wanted, carry
 from engine.domain.containers.exec_process import ExecProcess
 from engine.domain.containers.failures import (
     ContainerPaused,
+    ExecAlreadyRan,
     ExecAlreadyRunning,
     ExecNotFound,
     ExecNotRunning,
+    InvalidEscapeKeys,
     NoExecCommand,
     NotRunning,
+    UnusableExecUser,
 )
 from engine.domain.containers.launch_failures import as_exec_failure
 from engine.domain.containers.table import ContainerTable
+from engine.domain.containers.users import IdOutOfRange, UnableToFindGroup, UnableToFindUser
 from engine.drivers.linux.pidfd import ExitWatch
 from engine.drivers.runtime.conmon import Conmon, ExecOptions, PendingExec
 from engine.drivers.runtime.failures import RuntimeFailed
@@ -56,16 +60,13 @@ class Execs:
     async def create(self, reference: str, config: ExecConfig) -> Exec:
         """Make an exec instance of a running container.
 
-        Raises NoExecCommand, NotRunning, ContainerPaused, UnableToFindUser.
+        Raises NoExecCommand, NotRunning, ContainerPaused, InvalidEscapeKeys, UnusableExecUser.
         """
         container = self._runnable(reference)
         if not config.cmd:
             raise NoExecCommand
-        if config.detach_keys:
-            detach_keys.parse(config.detach_keys)
-        # A user that does not exist is found out here, while there is a status to tell it with.
-        await self._process.build(container, config)
-        instance = Exec(id=ids.new_id(), container_id=container.id, config=config)
+        await self._require_valid(container, config)
+        instance = Exec(id=ids.new_id(), container_id=container.id, config=config, run=container.state.started_at)
         self._execs[instance.id] = instance
         self._ended[instance.id] = asyncio.Event()
         self._running[instance.id] = asyncio.Event()
@@ -77,6 +78,16 @@ class Execs:
         if container.state.status is Status.RUNNING:
             self._process.expect()
 
+    async def _require_valid(self, container: Container, config: ExecConfig) -> None:
+        """A user that does not exist is found out here, while there is a status to tell it with."""
+        try:
+            detach_keys.parse(config.detach_keys)
+            await self._process.build(container, config)
+        except detach_keys.InvalidDetachKeys as error:
+            raise InvalidEscapeKeys(config.detach_keys) from error
+        except (UnableToFindUser, UnableToFindGroup, IdOutOfRange) as error:
+            raise UnusableExecUser(str(error)) from error
+
     def _runnable(self, reference: str) -> Container:
         container = self._table.get(reference)
         if container.state.status is Status.PAUSED:
@@ -87,16 +98,22 @@ class Execs:
 
     def get(self, exec_id: str) -> Exec:
         """Return an exec instance. Raises ExecNotFound."""
-        if found := self._execs.get(exec_id):
-            return found
-        fitting = ids.matching(exec_id, self._execs)
-        if len(fitting) != 1:
+        fitting = [exec_id] if exec_id in self._execs else ids.matching(exec_id, self._execs)
+        if len(fitting) != 1 or self._outlived(self._execs[fitting[0]]):
             raise ExecNotFound(exec_id)
         return self._execs[fitting[0]]
 
+    def _outlived(self, instance: Exec) -> bool:
+        """An instance that was never started goes with the run of its container."""
+        if instance.started:
+            return False
+        container = self._table.find(instance.container_id)
+        return container is None or not container.state.running or container.state.started_at != instance.run
+
     def of_container(self, container_id: str) -> list[str]:
         """Return the ids of a container's exec instances that have not ended."""
-        return [e.id for e in self._execs.values() if e.container_id == container_id and e.exit_code is None]
+        mine = (e for e in self._execs.values() if e.container_id == container_id and e.exit_code is None)
+        return [e.id for e in mine if not self._outlived(e)]
 
     def require_startable(self, exec_id: str) -> Exec:
         """Return an instance that can be started. Raises ExecNotFound, NotRunning, ContainerPaused."""
@@ -139,7 +156,7 @@ class Execs:
 
     async def _prepare(self, instance: Exec, *, attached: bool) -> PendingExec:
         if instance.started:
-            raise ExecAlreadyRunning(instance.id)
+            raise ExecAlreadyRunning(instance.id) if instance.exit_code is None else ExecAlreadyRan(instance.id)
         self._replace(instance.id, started=True)
         self._tell(instance, f"exec_start: {_shown(instance.config)}")
         container = self._runnable(instance.container_id)

@@ -185,11 +185,29 @@ class ExecAlreadyRunning(Conflict):
         super().__init__(f"exec command {exec_id} is already running")
 
 
-class ExecNotRunning(Conflict):
+class ExecAlreadyRan(Conflict):
+    """An exec instance runs once, and this one has."""
+
+    def __init__(self, exec_id: str) -> None:
+        super().__init__(f"exec command {exec_id} has already run")
+
+
+class ExecNotRunning(NotFound):
     """Resize of an exec that has ended."""
 
     def __init__(self, exec_id: str) -> None:
-        super().__init__(f"Exec command {exec_id} has already run")
+        super().__init__(f"NotFound: process does not exist {exec_id}: not found")
+
+
+class UnusableExecUser(InvalidParameter):
+    """The user or group of an exec does not exist in the container, or cannot."""
+
+
+class InvalidEscapeKeys(Internal):
+    """The detach keys of an exec are none; dockerd answers 500."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"Invalid escape keys ({text}) provided")
 
 
 class NoStreamChosen(InvalidParameter):

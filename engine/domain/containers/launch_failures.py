@@ -64,5 +64,5 @@ def _of_runtime(message: str) -> LaunchFailed:
     if any(text in lowered for text in _FORBIDDEN):
         return CommandNotRunnable(message, _NOT_EXECUTABLE)
     if _WRONG_KIND in lowered:
-        return CommandNotRunnable(f"{message}: {_HINT}", _NOT_EXECUTABLE)
+        return CommandNotRunnable(f"{message}: {_HINT}", _NOT_FOUND)
     return LaunchFailed(message)

@@ -18,6 +18,7 @@ from engine.domain.containers.failures import (
     RestartingCannotPause,
     Unchanged,
 )
+from engine.domain.containers.launch_failures import LaunchFailed
 from engine.domain.containers.runner import Runner
 from engine.domain.containers.supervisor import Supervisor
 from engine.domain.containers.table import ContainerTable
@@ -140,8 +141,11 @@ class Stopper:
             # A restart is no reason to remove a container that was run with --rm.
             with self._supervisor.kept(container.id), self._supervisor.stopping(container):
                 await self._halt(container, _patience(container, timeout), _stop_signal(container, signal))
-        with contextlib.suppress(Unchanged):
-            await self._supervisor.start(container.id)
+        try:
+            with contextlib.suppress(Unchanged):
+                await self._supervisor.start(container.id)
+        except LaunchFailed as failure:
+            raise LaunchFailed(f"Cannot restart container {reference}: {failure}", failure.exit_code) from failure
         self._announcer.container(self._table.get(container.id), "restart")
 
     async def pause(self, reference: str) -> None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from engine.core.errors import Internal, InvalidParameter
+from engine.core.errors import Internal
 from engine.core.model.container import Status
 from engine.domain.containers.announce import Announcer
 from engine.domain.containers.failures import NotRunning
@@ -24,11 +24,11 @@ class PsFailed(Internal):
     """The host's ps refused."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"Error running ps: {reason}")
+        super().__init__("ps: " + reason.partition("\n")[0])
 
 
-class PsArgumentRefused(InvalidParameter):
-    """A PID column under another name cannot be told from others."""
+class PsArgumentRefused(Internal):
+    """Another column under the name PID cannot be told from the real one; dockerd answers 500."""
 
     def __init__(self, argument: str) -> None:
         super().__init__(f'specifying "{argument}" is not allowed')
@@ -65,8 +65,9 @@ class Top:
 
 
 def _require_harmless(arguments: str) -> None:
-    if renamed := re.search(r"\s+([^\s]*)=\s*(PID[^\s]*)", arguments):
-        raise PsArgumentRefused(f"{renamed[1]}={renamed[2]}")
+    for name, title in re.findall(r"\s+(\S*)=\s*(PID\S*)", arguments):
+        if name != "pid":
+            raise PsArgumentRefused(f"{name}={title}")
 
 
 def parse_ps(output: str, pids: Iterable[int]) -> Processes:

@@ -30,7 +30,7 @@ def test_of_the_runtime(text: str, code: int, client: bool) -> None:
 def test_wrong_kind_of_mount_has_the_hint() -> None:
     failure = as_launch_failure(RuntimeFailed("mount a to b: not a directory: unknown"))
     assert str(failure).endswith("Check if the specified host path exists and is the expected type")
-    assert failure.exit_code == 126
+    assert failure.exit_code == 127
 
 
 def test_status_of_the_cause_is_kept() -> None:
