@@ -22,6 +22,7 @@ from engine.domain.containers.host import Host, HostSettings, gather_facts
 from engine.domain.containers.limits import Limits
 from engine.domain.containers.log_files import LogFiles
 from engine.domain.containers.merge import Defaults
+from engine.domain.containers.new_tree import NewTrees
 from engine.domain.containers.paths import ContainerPaths
 from engine.domain.containers.remove import Remover
 from engine.domain.containers.resize import Resizer
@@ -159,7 +160,8 @@ def _creator(ground: _Ground, belongings: Belongings, host: Host, limits: Limits
         announcer=ground.announcer,
         find_network=resources.networks.find,
     )
-    return Creator(ground.table, resources.images, resources.volumes, drivers.overlay, belongings, around)
+    trees = NewTrees(drivers.overlay, drivers.confine)
+    return Creator(ground.table, resources.images, resources.volumes, trees, belongings, around)
 
 
 def _host_settings(config: Config) -> HostSettings:

@@ -28,6 +28,7 @@ from engine.domain.containers.log_options import require_valid_logging
 from engine.domain.containers.merge import Defaults, merge_config, merge_host_config, path_and_args
 from engine.domain.containers.mounts import MountContext, resolve_mounts
 from engine.domain.containers.network_settings import requested_networks
+from engine.domain.containers.new_tree import NewTrees
 from engine.domain.containers.paths import ContainerPaths
 from engine.domain.containers.peers import Peers
 from engine.domain.containers.security_options import parse_security_options
@@ -35,7 +36,6 @@ from engine.domain.containers.table import ContainerTable
 from engine.domain.containers.validate import require_valid, require_valid_name, warnings
 from engine.domain.images.images import Images, hold_of, platform_warnings
 from engine.domain.volumes.volumes import VolumeRequest, Volumes
-from engine.drivers.storage.overlay import OverlayDriver
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class Creator:
         table: ContainerTable,
         images: Images,
         volumes: Volumes,
-        overlay: OverlayDriver,
+        trees: NewTrees,
         belongings: Belongings,
         surroundings: Surroundings,
     ) -> None:
@@ -90,7 +90,7 @@ class Creator:
         self._peers = Peers(table)
         self._images = images
         self._volumes = volumes
-        self._overlay = overlay
+        self._trees = trees
         self._belongings = belongings
         self._around = surroundings
 
@@ -107,7 +107,7 @@ class Creator:
         container = self._named(container, options.name)
         try:
             container = msgspec.structs.replace(container, mounts=self._mounts(container, options))
-            container = await self._furnish(container, image)
+            container = await self._furnish(container, image, options.config.working_dir)
             await self._table.insert(container)
         except BaseException:
             self._table.free_name(container.name, container.id)
@@ -174,13 +174,13 @@ class Creator:
                 return name
         return ids.short(ids.new_id())
 
-    async def _furnish(self, container: Container, image: Image) -> Container:
+    async def _furnish(self, container: Container, image: Image, working_directory: str) -> Container:
         """Give the container its references, volumes, layer and directory."""
         self._images.acquire(container.id, hold_of(image))
         await self._table.intend(container)
         layers = await self._images.unpacked(image)
         mounts = [await self._realised(container, mount) for mount in container.mounts]
-        await self._overlay.create(container.id, layers)
+        await self._trees.create(container.id, layers, working_directory)
         await asyncio.to_thread(_make_home, self._around.paths.home(container.id))
         return msgspec.structs.replace(container, mounts=mounts, layers=layers)
 

@@ -136,7 +136,7 @@ class FakeOverlay:
     def __init__(self):
         self.made, self.fail = set(), False
 
-    async def create(self, container_id, layers):
+    async def create(self, container_id, layers, working_directory=""):
         if self.fail:
             raise OSError("disk full")
         self.made.add(container_id)
