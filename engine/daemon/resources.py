@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from pathlib import Path
 
 from engine.config.settings import Config
 from engine.daemon.drivers import Drivers
@@ -15,7 +16,11 @@ from engine.domain.images.pull import Stores
 from engine.domain.images.unpack import Unpacker
 from engine.domain.networks.networks import NetworkDrivers, Networks
 from engine.domain.networks.settings import DEFAULT_MTU, DEFAULT_POOLS, AddressPool, NetworkSettings
+from engine.domain.plugins.directory import PluginDirectory
+from engine.domain.plugins.none_installed import NoneInstalled
+from engine.domain.plugins.volume_drivers import PluginVolumeDrivers
 from engine.domain.volumes.volumes import Volumes
+from engine.drivers.plugins.discovery import Places
 
 # Not docker0: a dockerd may run beside.
 DEFAULT_BRIDGE = "wharf0"
@@ -32,6 +37,8 @@ class Resources:
     downloader: Downloader
     networks: Networks
     volumes: Volumes
+    plugins: PluginDirectory
+    volume_drivers: PluginVolumeDrivers
 
     async def close(self) -> None:
         """Finish what goes on in the background."""
@@ -52,6 +59,8 @@ async def build_resources(config: Config, drivers: Drivers) -> Resources:
     kernel = NetworkDrivers(drivers.netlink, drivers.firewall, drivers.host_ports)
     networks = Networks(drivers.store, bus, kernel, network_settings(config))
     await networks.start()
+    plugins = PluginDirectory(_plugin_places(config), NoneInstalled())
+    volume_drivers = PluginVolumeDrivers(plugins)
     return Resources(
         bus=bus,
         stores=Stores(catalog, drivers.content, garbage, unpacker),
@@ -59,7 +68,17 @@ async def build_resources(config: Config, drivers: Drivers) -> Resources:
         image_events=Announcer(bus),
         downloader=Downloader(drivers.content, config.max_concurrent_downloads or 3, config.max_download_attempts),
         networks=networks,
-        volumes=Volumes(drivers.store, drivers.volumes, bus, drivers.confine.tree_size),
+        volumes=Volumes(drivers.store, drivers.volumes, bus, drivers.confine.tree_size, volume_drivers),
+        plugins=plugins,
+        volume_drivers=volume_drivers,
+    )
+
+
+def _plugin_places(config: Config) -> Places:
+    """Return where plugins that run by themselves are looked for: our own directories, then dockerd's."""
+    return Places(
+        sockets=(config.exec_root / "plugins", Path("/run/docker/plugins")),
+        specs=(config.config_file.parent / "plugins", Path("/etc/docker/plugins"), Path("/usr/lib/docker/plugins")),
     )
 
 

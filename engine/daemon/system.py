@@ -16,7 +16,7 @@ from engine.domain.images.selection import Lister
 from engine.domain.images.sizes import Sizer
 from engine.domain.system.disk_usage import DiskUsageMeter
 from engine.domain.system.identity import engine_id
-from engine.domain.system.info import InfoSettings, ProxyInfo, RegistryInfo, System
+from engine.domain.system.info import InfoSettings, PluginNames, ProxyInfo, RegistryInfo, Sources, System
 from engine.drivers.cgroups.abilities import Abilities
 
 # The classic builder is what old clients ask for; BuildKit's API is not served yet.
@@ -29,7 +29,17 @@ def build_system(
     """Return what answers for the daemon as a whole. Blocks; used at start-up only."""
     catalog = resources.stores.catalog
     settings = info_settings(config, drivers)
-    return System(settings, abilities, drivers.runtimes, containers.table, resources.bus, lambda: len(catalog.images()))
+    return System(
+        settings,
+        abilities,
+        drivers.runtimes,
+        containers.table,
+        resources.bus,
+        Sources(
+            count_images=lambda: len(catalog.images()),
+            plugins=lambda: PluginNames(volume=["local", *resources.volume_drivers.names()]),
+        ),
+    )
 
 
 def instant_answers() -> InstantAnswers:

@@ -42,12 +42,12 @@ class VolumeHandlers:
 
     async def list(self, request: web.BaseRequest) -> web.StreamResponse:
         """GET /volumes."""
-        found = self._volumes.select(_list_filters(request))
-        return reply.json({"Volumes": [encode_volume(v) for v in found], "Warnings": None})
+        found = await self._volumes.select(_list_filters(request))
+        return reply.json({"Volumes": [encode_volume(v) for v in found.volumes], "Warnings": found.warnings or None})
 
     async def inspect(self, request: web.BaseRequest) -> web.StreamResponse:
         """GET /volumes/{name}."""
-        return reply.json(encode_volume(self._volumes.get(request["name"])))
+        return reply.json(encode_volume(await self._volumes.get(request["name"])))
 
     async def create(self, request: web.BaseRequest) -> web.StreamResponse:
         """POST /volumes/create."""

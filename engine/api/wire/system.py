@@ -90,9 +90,9 @@ def _engine(info: Info) -> dict[str, Any]:
         "Driver": "overlayfs",
         "DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]],
         "Plugins": {
-            "Volume": ["local"],
+            "Volume": list(info.plugins.volume),
             "Network": sorted(settings.network_drivers),
-            "Authorization": None,
+            "Authorization": list(info.plugins.authorization) or None,
             "Log": sorted(settings.log_drivers),
         },
         "Debug": settings.debug,

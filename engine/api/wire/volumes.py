@@ -35,6 +35,7 @@ def encode_volume(volume: Volume) -> dict[str, Any]:
         "Name": volume.name,
         "Options": _sorted(volume.options),
         "Scope": volume.scope,
+        **({"Status": volume.status} if volume.status else {}),
     }
 
 

@@ -35,6 +35,7 @@ from engine.domain.containers.security_options import parse_security_options
 from engine.domain.containers.table import ContainerTable
 from engine.domain.containers.validate import require_valid, require_valid_name, warnings
 from engine.domain.images.images import Images, hold_of, platform_warnings
+from engine.domain.volumes.request import LOCAL
 from engine.domain.volumes.volumes import VolumeRequest, Volumes
 
 log = logging.getLogger(__name__)
@@ -197,6 +198,10 @@ class Creator:
         )
         await self._volumes.acquire(mount.name, container.id)  # Before it exists: so nobody can remove it in between.
         volume = await self._volumes.create(request)
+        if volume.driver != LOCAL:
+            # Where a plugin's volume is comes out when it is mounted.
+            mode = "" if mount.mode == "z" else mount.mode
+            return msgspec.structs.replace(mount, source="", driver=volume.driver, mode=mode)
         return msgspec.structs.replace(mount, source=volume.mountpoint, driver=volume.driver)
 
     async def _undo(self, container: Container) -> None:

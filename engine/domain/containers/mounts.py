@@ -14,8 +14,6 @@ from engine.core.model.container import BindOptions, ContainerConfig, HostConfig
 from engine.domain.containers.mount_rules import clean
 from engine.domain.containers.volume_spec import parse_bind
 
-_LOCAL = "local"
-
 
 class DuplicateMountPoint(InvalidParameter):
     """Two mounts at one place."""
@@ -63,7 +61,7 @@ def resolve_mounts(config: ContainerConfig, host_config: HostConfig, context: Mo
         mounts[mount.destination] = _guarded(mount, context) if mount.type == "bind" else mount
     for destination in _image_volumes(config):
         if destination not in mounts and destination not in _tmpfs_places(host_config):
-            mounts[destination] = _anonymous(destination, host_config.volume_driver or _LOCAL)
+            mounts[destination] = _anonymous(destination, host_config.volume_driver)
     return list(mounts.values())
 
 
@@ -79,7 +77,7 @@ def _inherited(mounts: Iterable[MountPoint], writable: bool) -> Iterable[MountPo
 
 def _wanted(host_config: HostConfig) -> Iterable[MountPoint]:
     for text in host_config.binds or ():
-        yield parse_bind(text, host_config.volume_driver or _LOCAL)
+        yield parse_bind(text, host_config.volume_driver)
     for mount in host_config.mounts or ():
         yield _of_spec(mount)
 
@@ -101,7 +99,7 @@ def _volume_of_spec(mount: Mount, point: MountPoint) -> MountPoint:
     return msgspec.structs.replace(
         point,
         name=mount.source,
-        driver=driver or _LOCAL,
+        driver=driver,
         mode="z",
         copy_up=not (options and options.no_copy),
         subpath=options.subpath if options else "",

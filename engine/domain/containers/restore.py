@@ -41,7 +41,7 @@ class Holdings:
                 continue
             await self._volumes.acquire(mount.name, container.id)
             if running:
-                await self._volumes.mount(mount.name, container.id)
+                await self._volumes.mount_again(mount.name, container.id)
 
     async def drop_orphans(self, running: dict[str, Container]) -> None:
         """Adopt the endpoints of running containers and remove all others."""

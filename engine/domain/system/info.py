@@ -79,6 +79,22 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class PluginNames:
+    """The plugins in use, by what they are used for."""
+
+    volume: Sequence[str] = ("local",)
+    authorization: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What other parts of the daemon tell at the moment."""
+
+    count_images: Callable[[], int]
+    plugins: Callable[[], PluginNames]
+
+
+@dataclass(frozen=True, slots=True)
 class Component:
     """A part of the installation and its version; `details` are for people."""
 
@@ -101,6 +117,7 @@ class Info:
     warnings: Sequence[str]
     host_name: str
     time: int
+    plugins: PluginNames = PluginNames()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +140,7 @@ class System:
         runtimes: Runtimes,
         table: ContainerTable,
         bus: EventBus,
-        count_images: Callable[[], int],
+        sources: Sources,
     ) -> None:
         """Look at the host. Blocks; used at start-up only."""
         self._settings = settings
@@ -131,7 +148,7 @@ class System:
         self._runtimes = runtimes
         self._table = table
         self._bus = bus
-        self._count_images = count_images
+        self._sources = sources
         self._machine = host.look_at_machine()
         self._built_at = host.built_at(Path(engine.__file__))
         self._described: Sequence[RuntimeInfo] = ()
@@ -161,6 +178,7 @@ class System:
             warnings=[*self._settings.warnings, *_warnings(self._abilities, forwarding=forwarding)],
             host_name=os.uname().nodename,
             time=times.now(),
+            plugins=self._sources.plugins(),
         )
 
     def _counts(self, descriptors: int) -> Counts:
@@ -171,7 +189,7 @@ class System:
             running=running,
             paused=paused,
             stopped=len(states) - running - paused,
-            images=self._count_images(),
+            images=self._sources.count_images(),
             listeners=self._bus.subscribers,
             descriptors=descriptors,
             tasks=len(asyncio.all_tasks()),

@@ -19,11 +19,22 @@ class VolumeInUse(Conflict):
         super().__init__(f"remove {name}: volume is in use - [{', '.join(sorted(holders))}]")
 
 
-class VolumeDriverNotFound(NotFound):
-    """There is no such volume driver: only `local` exists here."""
+class DriverMissing(NotFound):
+    """There is no such volume driver."""
+
+    def __init__(self, operation: str, name: str, driver: str, reason: str) -> None:
+        super().__init__(f"{operation} {name}: error looking up volume plugin {driver}: {reason}")
+
+
+class DriverFailed(Internal):
+    """A volume driver cannot be used, or did not do what it was asked."""
+
+
+class VolumeNameTaken(Conflict):
+    """Another driver has a volume of that name."""
 
     def __init__(self, name: str, driver: str) -> None:
-        super().__init__(f'create {name}: error looking up volume plugin {driver}: plugin "{driver}" not found')
+        super().__init__(f"create {name}: driver '{driver}' already has volume '{name}': volume name must be unique")
 
 
 class InvalidVolumeName(InvalidParameter):
@@ -71,6 +82,13 @@ class VolumeMountFailed(Internal):
 
     def __init__(self, mountpoint: str, error: OSError) -> None:
         super().__init__(f"error while mounting volume '{mountpoint}': {error}")
+
+
+class PluginMountFailed(Internal):
+    """A plugin did not make its volume available."""
+
+    def __init__(self, mountpoint: str, reason: str) -> None:
+        super().__init__(f"error while mounting volume '{mountpoint}': {reason}")
 
 
 class VolumeRemovalFailed(Internal):

@@ -9,7 +9,6 @@ from engine.domain.volumes.failures import (
     InvalidVolumeOption,
     MissingVolumeOption,
     QuotaUnsupported,
-    VolumeDriverNotFound,
     VolumeNameTooShort,
 )
 
@@ -29,12 +28,6 @@ class VolumeRequest:
     labels: Mapping[str, str] | None = None
     options: Mapping[str, str] | None = None
     anonymous: bool = False
-
-
-def require_known_driver(name: str, driver: str) -> None:
-    """Raise VolumeDriverNotFound for any other driver than `local`."""
-    if driver not in ("", LOCAL):
-        raise VolumeDriverNotFound(name, driver)
 
 
 def require_valid(name: str, options: Mapping[str, str]) -> None:

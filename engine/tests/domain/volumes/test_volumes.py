@@ -10,6 +10,7 @@ from engine.core.filters import InvalidFilter
 from engine.core.model.volume import Volume
 from engine.domain.events.bus import EventBus
 from engine.domain.volumes import failures
+from engine.domain.volumes.drivers import NoDrivers
 from engine.domain.volumes.volumes import KIND, VolumeRequest, Volumes
 from engine.drivers.volumes.local import LocalVolumes
 from engine.state.store import Put, Store
@@ -23,7 +24,7 @@ class World:
         self.events = self.bus.subscribe()
 
     async def volumes(self) -> Volumes:
-        volumes = Volumes(self.store, LocalVolumes(self.root), self.bus, self.measure)
+        volumes = Volumes(self.store, LocalVolumes(self.root), self.bus, self.measure, NoDrivers())
         await volumes.restore()
         return volumes
 
@@ -49,7 +50,7 @@ async def test_create_gives_a_directory_a_record_and_an_event(world):
     assert Path(volume.mountpoint).stat().st_mode & 0o777 == 0o755
     assert (world.root / "data").stat().st_mode & 0o777 == 0o711
     assert world.seen() == [("create", "data")]
-    assert (await world.volumes()).get("data") == volume
+    assert await (await world.volumes()).get("data") == volume
 
 
 async def test_create_of_an_existing_name_returns_it(world):
@@ -75,7 +76,7 @@ async def test_many_creates_of_one_name_at_once_make_one_volume(world):
         (VolumeRequest("x\n"), failures.InvalidVolumeName, "includes invalid characters"),
         (
             VolumeRequest("vx", "bogus"),
-            failures.VolumeDriverNotFound,
+            failures.DriverMissing,
             "create vx: error looking up volume plugin bogus",
         ),
         (
@@ -120,10 +121,10 @@ async def test_only_unused_anonymous_volumes_go_with_their_container(world):
     await volumes.acquire(anonymous.name, "c2")
     for name in (anonymous.name, "named", "gone"):
         await volumes.remove_unused(name)
-    assert len(volumes.select({})) == 2
+    assert len((await volumes.select({})).volumes) == 2
     volumes.release("c2")
     await volumes.remove_unused(anonymous.name)
-    assert [v.name for v in volumes.select({})] == ["named"]
+    assert [v.name for v in (await volumes.select({})).volumes] == ["named"]
 
 
 async def test_filters(world):
@@ -132,20 +133,20 @@ async def test_filters(world):
         await volumes.create(VolumeRequest(name, labels=labels))
     await volumes.acquire("two", "c1")
 
-    def names(**filters):
-        return [v.name for v in volumes.select(filters)]
+    async def names(**filters):
+        return [v.name for v in (await volumes.select(filters)).volumes]
 
-    assert names() == ["one", "three", "two"]
-    assert names(dangling=["true"]) == ["one", "three"]
-    assert names(dangling=["0"]) == ["two"]
-    assert names(name=["o"]) == ["one", "two"]
-    assert names(name=["^t.*e$"]) == ["three"]
-    assert names(label=["a"]) == ["one", "three"]
-    assert names(label=["a=b"]) == ["one"]
-    assert names(driver=["loc"]) == []
+    assert await names() == ["one", "three", "two"]
+    assert await names(dangling=["true"]) == ["one", "three"]
+    assert await names(dangling=["0"]) == ["two"]
+    assert await names(name=["o"]) == ["one", "two"]
+    assert await names(name=["^t.*e$"]) == ["three"]
+    assert await names(label=["a"]) == ["one", "three"]
+    assert await names(label=["a=b"]) == ["one"]
+    assert await names(driver=["loc"]) == []
     for bad in ({"bogus": ["1"]}, {"dangling": ["x"]}, {"label!": ["a"]}):
         with pytest.raises(InvalidFilter):
-            volumes.select(bad)
+            await volumes.select(bad)
 
 
 async def test_prune_takes_anonymous_volumes_unless_told_otherwise(world):
@@ -163,7 +164,7 @@ async def test_prune_takes_anonymous_volumes_unless_told_otherwise(world):
         await volumes.prune({"all": ["x"]}, everything=False)
     pruned = await volumes.prune({"all": ["1"]}, everything=False)
     assert (pruned.names, pruned.reclaimed) == (["named"], 3)
-    assert [v.name for v in volumes.select({})] == ["held", "remote"]
+    assert [v.name for v in (await volumes.select({})).volumes] == ["held", "remote"]
     assert world.seen()[-1] == ("prune", "")
 
 
@@ -180,7 +181,7 @@ async def test_data_without_a_record_is_adopted(world):
     (world.root / "orphan/_data").mkdir(parents=True)
     (world.root / "orphan/_data/x").write_text("precious")
     volumes = await world.volumes()
-    assert volumes.get("orphan").labels is None
+    assert (await volumes.get("orphan")).labels is None
     await volumes.prune({}, everything=False)
     assert (world.root / "orphan/_data/x").read_text() == "precious"
 
@@ -188,7 +189,7 @@ async def test_data_without_a_record_is_adopted(world):
 async def test_a_creation_killed_before_its_record_leaves_nothing(world):
     LocalVolumes(world.root).stage("half")
     volumes = await world.volumes()
-    assert volumes.select({}) == []
+    assert (await volumes.select({})).volumes == []
     assert list(world.root.iterdir()) == []
 
 
@@ -196,7 +197,7 @@ async def test_a_creation_killed_after_its_record_is_finished(world):
     LocalVolumes(world.root).stage("half")
     await world.store.commit(Put(KIND, "half", Volume(name="half", created_at=1, mountpoint="x", labels={"a": "b"})))
     volumes = await world.volumes()
-    assert volumes.get("half").labels == {"a": "b"}
+    assert (await volumes.get("half")).labels == {"a": "b"}
     assert os.listdir(world.root) == ["half"]
 
 
@@ -212,14 +213,14 @@ async def test_a_removal_killed_half_way_is_finished(world, recorded):
         LocalVolumes(world.root).settle("data")
         LocalVolumes(world.root).discard("data")
     volumes = await world.volumes()
-    assert volumes.select({}) == []
+    assert (await volumes.select({})).volumes == []
     assert list(world.root.iterdir()) == []
 
 
 async def test_a_record_without_data_keeps_its_name(world):
     await world.store.commit(Put(KIND, "lost", Volume(name="lost", created_at=1, labels={"a": "b"})))
     volumes = await world.volumes()
-    assert volumes.get("lost").labels == {"a": "b"}
+    assert (await volumes.get("lost")).labels == {"a": "b"}
     assert (world.root / "lost/_data").is_dir()
 
 

@@ -1,0 +1,1 @@
+"""Plugins: volume drivers, authorization, installed ones."""

@@ -1,0 +1,1 @@
+"""Plugins of other makers: how they are found and what is said to them over HTTP."""
