@@ -1,6 +1,7 @@
 """`POST /containers/create`: what is refused, and how."""
 
 import re
+from collections.abc import Callable
 
 import pytest
 
@@ -101,6 +102,13 @@ def test_bad_name(api: RawHttp, name: str) -> None:
     assert answer.status == 400
     shown = name.replace("%20", " ")
     assert answer.message == f"Invalid container name ({shown}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+
+
+def test_the_working_directory_is_made_with_the_container(api: RawHttp, create: Callable[..., str]) -> None:
+    container = create("true", WorkingDir="/new/deep")
+    assert api.request("HEAD", f"/containers/{container}/archive?path=/new/deep").status == 200
+    refused = api.post("/containers/create", {"Image": "busybox", "WorkingDir": "/etc/passwd"})
+    assert (refused.status, refused.message) == (500, "Cannot mkdir: /etc/passwd is not a directory")
 
 
 def test_wrong_platform(api: RawHttp) -> None:

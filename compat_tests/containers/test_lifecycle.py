@@ -178,7 +178,14 @@ def test_top(cli: DockerCli, api: RawHttp, start: Callable[..., str]) -> None:
     found = api.get("/containers/web/top")
     assert found["Titles"][1] == "PID"
     assert found["Processes"][0][1] == str(state(api, "web")["Pid"])
-    assert api.request("GET", "/containers/web/top?ps_args=-o%20comm").status == 500
+    assert len(api.get("/containers/web/top?ps_args=-o%20pid%3DPID")["Processes"]) == 1
+    for arguments, message in (
+        ("-o%20comm", "Couldn't find PID field in ps output"),
+        ("-o%20uid%3DPID", 'specifying "uid=PID" is not allowed'),
+        ("--bogus", "ps: error: unknown gnu long option"),
+    ):
+        answer = api.request("GET", f"/containers/web/top?ps_args={arguments}")
+        assert (answer.status, answer.message) == (500, message)
 
 
 def test_not_running_answers(api: RawHttp, create: Callable[..., str]) -> None:

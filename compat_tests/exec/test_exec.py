@@ -156,6 +156,53 @@ def test_started_twice(api: RawHttp, web: str) -> None:
     assert again.message == f"exec command {exec_id} is already running"
 
 
+def test_run_out(api: RawHttp, web: str) -> None:
+    exec_id = exec_of(api, "web", "true")
+    with api.hijack(f"/exec/{exec_id}/start", {"Detach": False}) as stream:
+        stream.read_all()
+    again = api.post(f"/exec/{exec_id}/start", {"Detach": True})
+    assert (again.status, again.message) == (409, f"exec command {exec_id} has already run")
+    resized = api.post(f"/exec/{exec_id}/resize?h=1&w=2")
+    assert (resized.status, resized.message) == (404, f"NotFound: process does not exist {exec_id}: not found")
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "message"),
+    [
+        (["nosuch"], 127, 'exec: "nosuch": executable file not found in $PATH: unknown'),
+        (["/etc/passwd"], 126, 'exec: "/etc/passwd": permission denied: unknown'),
+    ],
+)
+def test_detached_that_cannot_start(api: RawHttp, web: str, command: list[str], code: int, message: str) -> None:
+    exec_id = exec_of(api, "web", *command)
+    refused = api.post(f"/exec/{exec_id}/start", {"Detach": True})
+    whole = f"OCI runtime exec failed: exec failed: unable to start container process: {message}"
+    assert (refused.status, refused.message) == (400, whole)
+    assert api.get(f"/exec/{exec_id}/json")["ExitCode"] == code
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "message"),
+    [
+        ({"User": "nosuch"}, 400, "unable to find user nosuch: no matching entries in passwd file"),
+        ({"User": "0:nosuch"}, 400, "unable to find group nosuch: no matching entries in group file"),
+        ({"User": "99999999999"}, 400, "uids and gids must be in range 0-2147483647"),
+        ({"DetachKeys": "ctrl-?"}, 500, "Invalid escape keys (ctrl-?) provided"),
+    ],
+)
+def test_refused(api: RawHttp, web: str, options: dict[str, Any], status: int, message: str) -> None:
+    answer = api.post("/containers/web/exec", {"Cmd": ["true"], **options})
+    assert (answer.status, answer.message) == (status, message)
+
+
+def test_one_that_was_never_started_goes_with_the_run(api: RawHttp, cli: DockerCli, web: str) -> None:
+    exec_id = exec_of(api, "web", "true")
+    cli.ok("restart", "-t", "0", "web")
+    assert api.get("/containers/web/json")["ExecIDs"] is None
+    refused = api.post(f"/exec/{exec_id}/start", {"Detach": True})
+    assert (refused.status, refused.message) == (404, f"No such exec instance: {exec_id}")
+
+
 def test_errors(api: RawHttp, web: str) -> None:
     for path in ("/exec/nosuch/start", "/exec/nosuch/resize?h=1&w=1"):
         answer = api.post(path, {})
