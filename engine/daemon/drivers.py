@@ -18,7 +18,7 @@ from engine.drivers.netlink.netlink import Netlink
 from engine.drivers.registry.settings import Proxies, RegistrySettings, proxies_of
 from engine.drivers.registry.transport import Transport
 from engine.drivers.runtime.conmon import Conmon
-from engine.drivers.runtime.oci import Runtimes, RuntimeSettings
+from engine.drivers.runtime.oci import AddedRuntime, Runtimes, RuntimeSettings
 from engine.drivers.storage.content import ContentStore
 from engine.drivers.storage.layers import LayerStore
 from engine.drivers.storage.overlay import OverlayDriver
@@ -109,7 +109,7 @@ def _runtime_settings(config: Config, cgroups: Cgroups) -> RuntimeSettings:
     return RuntimeSettings(
         state=config.exec_root / "runtime",
         default=default,
-        added={name: runtime.path for name, runtime in config.runtimes.items()},
+        added={name: AddedRuntime(one.path, one.runtime_args) for name, one in config.runtimes.items()},
         systemd_cgroup=cgroups.driver == "systemd",
     )
 

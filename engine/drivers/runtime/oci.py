@@ -225,12 +225,20 @@ class _FilterCache:
 
 
 @dataclass(frozen=True, slots=True)
+class AddedRuntime:
+    """A runtime that the settings name: its program, and arguments to put before its command."""
+
+    path: str
+    arguments: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RuntimeSettings:
-    """`--default-runtime` (empty: choose), `--add-runtime NAME=PATH`, and whether systemd makes the cgroups."""
+    """`--default-runtime` (empty: choose), `--add-runtime`, and whether systemd makes the cgroups."""
 
     state: Path
     default: str = ""
-    added: Mapping[str, str] = field(default_factory=dict)
+    added: Mapping[str, AddedRuntime] = field(default_factory=dict)
     systemd_cgroup: bool = False
 
 
@@ -244,8 +252,8 @@ class Runtimes:
     @classmethod
     async def find(cls, settings: RuntimeSettings) -> "Runtimes":
         """Look at the host's runtimes. Raises UnknownRuntime for a default that is not there."""
-        wanted = {"runc": "runc", "crun": "crun", **settings.added}
-        programs = await asyncio.gather(*(_inspect(name, path) for name, path in wanted.items()))
+        wanted = {"runc": AddedRuntime("runc"), "crun": AddedRuntime("crun"), **settings.added}
+        programs = await asyncio.gather(*(_inspect(name, runtime) for name, runtime in wanted.items()))
         found = {p.name: p for p in programs if p is not None}
         default = settings.default or _choose(found)
         if default not in found:
@@ -271,15 +279,16 @@ class Runtimes:
         return list(self._runtimes.values())
 
 
-async def _inspect(name: str, path: str) -> RuntimeProgram | None:
-    located = shutil.which(path, path=ENVIRONMENT["PATH"])
+async def _inspect(name: str, runtime: AddedRuntime) -> RuntimeProgram | None:
+    located = shutil.which(runtime.path, path=ENVIRONMENT["PATH"])
     if located is None:
         return None
     try:
         done = await proc.run([located, "--version"], env=ENVIRONMENT)
     except OSError:
         return None
-    return RuntimeProgram(name, located, *_read_version(done.stdout.decode(errors="replace")))
+    make, version = _read_version(done.stdout.decode(errors="replace"))
+    return RuntimeProgram(name, located, make, version, runtime.arguments)
 
 
 async def _sealed(program: RuntimeProgram, links: Path) -> RuntimeProgram:

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+_ELF = b"\x7fELF"
 _MFD_EXEC = 0x10
 """linux/memfd.h, since 6.3; required where the sysctl `vm.memfd_noexec` is set."""
 
@@ -18,17 +19,24 @@ _MFD_EXEC = 0x10
 def sealed_copy(program: Path, link: Path) -> int:
     """Copy a program to memory, seal it, and make `link` lead to it; return the descriptor that holds it.
 
-    The link is good as long as we live and hold the descriptor. Raises OSError. Blocks; call in a thread.
+    The link is good as long as we live and hold the descriptor. Raises OSError, also for a script, which could tell the
+    difference. Blocks; call in a thread.
     """
-    fd = _memory_file(program.name)
+    source = os.open(program, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        source = os.open(program, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            left = os.fstat(source).st_size
-            while left and (copied := os.sendfile(fd, source, None, left)):
-                left -= copied
-        finally:
-            os.close(source)
+        if os.pread(source, len(_ELF), 0) != _ELF:
+            raise OSError(errno.ENOEXEC, os.strerror(errno.ENOEXEC), str(program))
+        fd = _memory_file(program.name)
+        return _sealed(source, fd, link)
+    finally:
+        os.close(source)
+
+
+def _sealed(source: int, fd: int, link: Path) -> int:
+    try:
+        left = os.fstat(source).st_size
+        while left and (copied := os.sendfile(fd, source, None, left)):
+            left -= copied
         os.fchmod(fd, 0o555)
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
         link.unlink(missing_ok=True)

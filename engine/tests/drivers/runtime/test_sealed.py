@@ -24,6 +24,13 @@ def test_the_copy_runs_and_is_sealed(tmp_path):
         os.close(fd)
 
 
+def test_a_script_is_left_alone(tmp_path):
+    script = tmp_path / "script"
+    script.write_text("#!/bin/sh\necho $0\n")
+    with pytest.raises(OSError, match="Exec format"):
+        sealed_copy(script, tmp_path / "link")
+
+
 def test_what_cannot_be_copied_leaves_no_link(tmp_path):
     link = tmp_path / "nothing"
     with pytest.raises(FileNotFoundError):
