@@ -53,7 +53,7 @@ class Drivers:
         await self.overlay.close()
         await self.conmon.close()
         await self.confine.close()
-        await asyncio.to_thread(self.cgroups.close)
+        await self.cgroups.close()
         await asyncio.to_thread(self.content.close)
         await asyncio.to_thread(self.store.close)
 

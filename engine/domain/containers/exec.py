@@ -186,6 +186,7 @@ class Execs:
             self._failed(instance.id)
             raise
         self._replace(instance.id, running=True, pid=started.pid, monitor_pid=started.monitor_pid)
+        self._process.started(started.monitor_pid)
         self._pending[instance.id] = pending
         self._watches[instance.id] = ExitWatch(started.monitor_pid, lambda: self._exited(instance.id))
         self._running[instance.id].set()

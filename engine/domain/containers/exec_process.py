@@ -34,6 +34,10 @@ class ExecProcess:
         """Make ready for a process that will run in a moment, or may. Returns at once."""
         self._cgroups.forewarn()
 
+    def started(self, monitor_pid: int) -> None:
+        """Look after what monitors a process that was started."""
+        self._cgroups.shelter(monitor_pid)
+
     async def build(self, container: Container, config: ExecConfig) -> dict[str, Any]:
         """Return the process object. Raises UnableToFindUser, UnableToFindGroup, IdOutOfRange, InvalidParameter."""
         self.expect()

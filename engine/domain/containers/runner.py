@@ -101,6 +101,7 @@ class Runner:
         spec = oci_spec(await self._machinery.host.spec_request(container, rootfs, prepared))
         await asyncio.to_thread((bundle / "config.json").write_bytes, msgspec.json.encode(runtime.prepared(spec)))
         monitored = await self._create(container, runtime, bundle)
+        self._machinery.cgroups.shelter(monitored.monitor_pid)
         await runtime.learn(container.id, spec)
         await self._streams.connect(container, bundle)
         await runtime.start(container.id, monitored.pid)

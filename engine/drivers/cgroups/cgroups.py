@@ -13,6 +13,7 @@ from engine.core.model.resources import HostCpu, ResourceUsage
 from engine.drivers.cgroups import freezer, paths, statistics
 from engine.drivers.cgroups.migration import Forewarning
 from engine.drivers.cgroups.paths import Driver
+from engine.drivers.cgroups.shelter import MonitorScope
 
 _ROOT = Path("/sys/fs/cgroup")
 # A v1 hierarchy that every container is in, by preference.
@@ -37,10 +38,11 @@ class Cgroups:
         self.v2 = (self._root / "cgroup.controllers").exists()
         self.driver = Driver(settings.driver) if settings.driver else _usual_driver(v2=self.v2)
         self.parent = settings.parent or paths.default_parent(self.driver)
-        self._forewarning = Forewarning(self._own_members())
-
-    def _own_members(self) -> Path | None:
         own = paths.parse_proc_cgroup(Path("/proc/self/cgroup").read_text())
+        self._forewarning = Forewarning(self._own_members(own))
+        self._monitors = MonitorScope(self._root, own, v2=self.v2)
+
+    def _own_members(self, own: dict[str, str]) -> Path | None:
         for controller in ("",) if self.v2 else _MEMBERSHIP:
             members = self._root / controller / own.get(controller, "").lstrip("/") / "cgroup.procs"
             if controller in own and members.exists():
@@ -51,9 +53,14 @@ class Cgroups:
         """Tell the kernel that a process will be put into a cgroup in a moment. Returns at once."""
         self._forewarning.give()
 
-    def close(self) -> None:
-        """End what runs in the background."""
-        self._forewarning.close()
+    def shelter(self, monitor_pid: int) -> None:
+        """Let a monitor outlive whatever ends the daemon's own cgroup. Returns at once."""
+        self._monitors.admit(monitor_pid)
+
+    async def close(self) -> None:
+        """Finish what runs in the background."""
+        await self._monitors.close()
+        await asyncio.to_thread(self._forewarning.close)
 
     def runtime_path(self, container_id: str, parent: str = "") -> str:
         """Return what the OCI configuration names as a container's cgroup."""
