@@ -54,6 +54,17 @@ def parse(text: str) -> Source:
     return _Parser(text).run()
 
 
+def directives_of(text: str) -> dict[str, str]:
+    """Return the directives at the top of a file: `# syntax=…`, `# escape=…`, `# check=…`; the first of each counts."""
+    found: dict[str, str] = {}
+    for line in text.removeprefix("\ufeff").split("\n"):
+        match = _DIRECTIVE.fullmatch(line.strip())
+        if match is None or match[1].lower() not in _DIRECTIVES:
+            break
+        found.setdefault(match[1].lower(), match[2])
+    return found
+
+
 class _Parser:
     """Goes through the lines once."""
 

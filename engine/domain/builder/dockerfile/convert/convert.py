@@ -57,6 +57,14 @@ class Conversion:
     stages: Sequence[StageState] = field(default_factory=list)
     target: StageState | None = None
 
+    def paths_of(self, context: Edge) -> list[str] | None:
+        """Return what is needed of a named context, None for all of it."""
+        found: set[str] = set()
+        for stage in self.stages:
+            if stage.context_tree is context:
+                found |= stage.paths
+        return _relative(found)
+
 
 async def convert(source: SourceFile, settings: Settings, surroundings: Surroundings, lint: Lint) -> Conversion:
     """Return what a Dockerfile comes to. Raises ParseFailed, WharfError; violations of rules are in `lint`."""
@@ -190,7 +198,7 @@ class _Converter:
 
     def _take_context(self, stage: StageState, platform: Platform) -> None:
         assert stage.context is not None
-        stage.state, stage.done = State(stage.context.tree), True
+        stage.state, stage.done, stage.context_tree = State(stage.context.tree), True, stage.context.tree
         if stage.context.config is None:
             stage.image = image_config.ImageConfig(os=platform.os, architecture=platform.architecture)
             return
@@ -211,6 +219,7 @@ class _Converter:
         if context is not None:
             found = image_config.empty(platform) if context.config is None else image_config.read(context.config)
             self._set_base(stage, found, context.tree)
+            stage.context_tree = context.tree
             return
         prefix = f"[{format_platform(platform)} internal]" if self._settings.multi_platform else "[internal]"
         try:
@@ -298,6 +307,7 @@ class _Converter:
 
     def _conversion(self, target: StageState) -> Conversion:
         image = target.image
+        target.paths.add("/")
         if self._settings.labels:
             image.config.labels = {**(image.config.labels or {}), **self._settings.labels}
         self._lint.check()
@@ -310,11 +320,15 @@ class _Converter:
             image=image,
             base_image=target.base_image,
             context=self._context,
-            context_paths=None if "/" in paths or not paths else sorted(path.lstrip("/") for path in paths),
+            context_paths=_relative(paths),
             ignores_cache=any(stage.ignore_cache for stage in reachable(target)),
             stages=self._stages.all,
             target=target,
         )
+
+
+def _relative(paths: set[str]) -> list[str] | None:
+    return None if "/" in paths or not paths else sorted(path.lstrip("/") for path in paths)
 
 
 def _is_empty(image: ImageConfig) -> bool:

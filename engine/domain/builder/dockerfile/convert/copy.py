@@ -241,5 +241,6 @@ def _history(copy: Copy) -> str:
 
 
 def _note_paths(stage: StageState, step: Step, copy: Copy) -> None:
-    paths = stage.context_paths if not step.sources else set[str]()
+    source = step.sources[0] if step.sources else None
+    paths = stage.context_paths if source is None else source.paths
     paths.update(_absolute(path) for path in copy.sources if not (copy.is_add and _is_url(path)))

@@ -152,14 +152,16 @@ def _cache_id(scope: Scope, mount: RunMount) -> str:
 
 
 def _source(scope: Scope, stage: StageState, mount: RunMount, source: StageState | None) -> Edge | None:
+    wanted = posixpath.normpath(posixpath.join("/", mount.source))
     if source is None:
-        stage.context_paths.add(posixpath.normpath(posixpath.join("/", mount.source)))
+        stage.context_paths.add(wanted)
         return scope.context
     if not source.done:
         raise InstructionWrong(
             f"cannot mount from stage {go_quoted(mount.source_stage)} to {go_quoted(mount.target)}, stage needs to be "
             "defined before current command"
         )
+    source.paths.add(wanted)
     return source.state.tree
 
 

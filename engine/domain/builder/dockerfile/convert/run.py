@@ -35,6 +35,7 @@ _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
 def run(scope: Scope, stage: StageState, step: Step, instruction: Run) -> None:
     """Add a command to a stage. Raises InstructionWrong."""
     words, shown = _script(instruction), instruction.code
+    stage.paths.add("/")  # A command may look at any file.
     mounts = exec_mounts(scope, stage, step, instruction)
     document = _only_document(instruction)
     if document is not None:

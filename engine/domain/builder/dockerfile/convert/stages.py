@@ -10,6 +10,7 @@ from engine.domain.builder.dockerfile.convert.state import State
 from engine.domain.builder.dockerfile.failures import InstructionWrong, Lines, ParseFailed
 from engine.domain.builder.dockerfile.instructions import Copy, Instruction, Run, Single, Stage
 from engine.domain.builder.dockerfile.mounts import source_stage_of
+from engine.domain.builder.llb.ops import Edge
 
 SCRATCH = "scratch"
 
@@ -39,6 +40,7 @@ class StageState:
     platform: Platform | None = None
     parent: "StageState | None" = None
     context: ContextTree | None = None
+    context_tree: Edge | None = None
     unregistered: bool = False
     ignore_cache: bool = False
     steps: list[Step] = field(default_factory=list)
@@ -48,6 +50,7 @@ class StageState:
     base_image: ImageConfig | None = None
     build_args: list[tuple[str, str | None]] = field(default_factory=list)
     context_paths: set[str] = field(default_factory=set)
+    paths: set[str] = field(default_factory=set)
     done: bool = False
     resolved: bool = False
     triggers_read: bool = False
@@ -60,7 +63,7 @@ class StageState:
         """Begin where the parent stage has ended."""
         if self.parent is None:
             return
-        self.state, self.platform = self.parent.state, self.parent.platform
+        self.state, self.platform, self.paths = self.parent.state, self.parent.platform, self.parent.paths
         self.image = self.parent.image.clone()
         self.image.config.on_build = None
         self.base_image = self.parent.base_image
