@@ -5,7 +5,7 @@ import logging
 from aiohttp import web
 
 from engine.api.transport import reply
-from engine.core import errors
+from engine.core import errors, os_errors
 
 log = logging.getLogger(__name__)
 _STATUS: tuple[tuple[type[errors.WharfError], int], ...] = (
@@ -30,8 +30,9 @@ def answer(error: Exception) -> web.Response:
     status = status_of(error)
     if status == 304:
         return reply.empty(304)
+    if isinstance(error, OSError):
+        return reply.failure(os_errors.text(error), 500)
     if not isinstance(error, errors.WharfError):
-        if not isinstance(error, OSError):
-            log.error("a request failed unexpectedly", exc_info=error)
+        log.error("a request failed unexpectedly", exc_info=error)
         return reply.failure(str(error) or type(error).__name__, 500)
     return reply.failure(str(error), status)

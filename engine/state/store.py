@@ -3,11 +3,14 @@
 A record is a kind (`container`, `image`, …), a key and a msgspec Struct encoded as JSON. Changes that belong together
 are one `commit`. Commits that wait while another is written share its transaction, so many containers starting at once
 cost few of them. `synchronous=NORMAL`: a killed daemon loses nothing; a power cut may lose the last instants, never
-consistency. An unreadable record is moved to the table `quarantine` and reported, never dropped.
+consistency. An unreadable record is moved to the table `quarantine` and reported, never dropped. On a full disk records
+can still be deleted and changed (reserve.py), only not added.
 """
 
 import asyncio
+import errno
 import logging
+import os
 import sqlite3
 import threading
 from collections.abc import Sequence
@@ -17,6 +20,8 @@ from queue import SimpleQueue
 from typing import TypeVar
 
 import msgspec
+
+from engine.state.reserve import Reserve
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -56,6 +61,10 @@ class _Job:
     changes: Sequence[Change]
     done: asyncio.Future[None]
 
+    def end(self, failure: OSError | None) -> None:
+        """Tell who waits. Called in the writer's thread."""
+        self.done.get_loop().call_soon_threadsafe(_finish, self.done, failure)
+
 
 class Store:
     """The daemon's records. `load` at start; `commit` from the event loop."""
@@ -69,6 +78,7 @@ class Store:
         connection.executescript(_SCHEMA)
         connection.close()
         path.chmod(0o600)
+        self._reserve = Reserve(path.with_suffix(".reserve"))
         self._writer = threading.Thread(target=self._write_forever, name="state-writer", daemon=True)
         self._writer.start()
 
@@ -114,6 +124,7 @@ class Store:
         self._writer.join()
 
     def _write_forever(self) -> None:
+        self._reserve.take()
         connection = self._connect()
         stopping = False
         while not stopping:
@@ -129,7 +140,17 @@ class Store:
         connection.close()
 
     def _write(self, connection: sqlite3.Connection, jobs: Sequence[_Job]) -> None:
-        failure: OSError | None = None
+        failure = self._try(connection, jobs)
+        if failure is None:
+            self._reserve.take()
+        elif failure.errno == errno.ENOSPC:
+            self._write_on_full_disk(connection, jobs)
+            return
+        for job in jobs:
+            job.end(failure)
+
+    def _try(self, connection: sqlite3.Connection, jobs: Sequence[_Job]) -> OSError | None:
+        """Write all or nothing; return why nothing was written."""
         try:
             connection.execute("BEGIN IMMEDIATE")
             for job in jobs:
@@ -137,11 +158,27 @@ class Store:
                     _apply(connection, change)
             connection.execute("COMMIT")
         except (sqlite3.Error, OverflowError) as error:
-            failure = OSError(f"cannot write the daemon's state: {error}")
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+            if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
+                return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
+            return OSError(f"cannot write the daemon's state: {error}")
+        return None
+
+    def _write_on_full_disk(self, connection: sqlite3.Connection, jobs: Sequence[_Job]) -> None:
+        """Write what adds nothing from the reserve, each on its own."""
         for job in jobs:
-            job.done.get_loop().call_soon_threadsafe(_finish, job.done, failure)
+            failure = self._try(connection, [job])
+            if failure is not None and failure.errno == errno.ENOSPC and not _adds(connection, job.changes):
+                self._reserve.give_back()
+                failure = self._try(connection, [job])
+            job.end(failure)
+
+
+def _adds(connection: sqlite3.Connection, changes: Sequence[Change]) -> bool:
+    """Tell whether a change makes a record that does not exist yet."""
+    query = "SELECT 1 FROM records WHERE kind = ? AND key = ?"
+    return any(isinstance(c, Put) and not connection.execute(query, (c.kind, c.key)).fetchone() for c in changes)
 
 
 def _apply(connection: sqlite3.Connection, change: Change) -> None:

@@ -7,6 +7,7 @@ import stat
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 
+from engine.core import os_errors
 from engine.core.errors import Internal, InvalidParameter, NotFound
 from engine.core.model.container import Container
 from engine.domain.containers.announce import Announcer
@@ -159,7 +160,7 @@ class Archive:
 
 
 def _reason(error: Exception) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+    return os_errors.reason(error) if isinstance(error, OSError) else str(error)
 
 
 def _raise(answer: object, reference: str, path: str) -> None:

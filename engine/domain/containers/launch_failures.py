@@ -3,6 +3,7 @@
 Source: moby `daemon/errors.go`, `translateContainerdStartErr`.
 """
 
+from engine.core import os_errors
 from engine.core.errors import Conflict, InvalidParameter, NotFound, WharfError
 from engine.drivers.runtime.failures import RuntimeFailed
 
@@ -45,7 +46,7 @@ _KINDS: tuple[tuple[type[WharfError], type[LaunchFailed]], ...] = (
 
 def as_launch_failure(error: Exception) -> LaunchFailed:
     """Return the failure of a start by its cause."""
-    message = str(error) or type(error).__name__
+    message = os_errors.text(error) if isinstance(error, OSError) else str(error) or type(error).__name__
     if isinstance(error, RuntimeFailed):
         return _of_runtime(f"failed to create task for container: failed to create shim task: {message}")
     kind = next((ours for theirs, ours in _KINDS if isinstance(error, theirs)), LaunchFailed)

@@ -7,6 +7,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
+from engine.core import os_errors
 from engine.core.errors import Internal, WharfError
 from engine.core.model.image import Descriptor
 from engine.domain.images.failures import MalformedImage
@@ -25,7 +26,7 @@ class StorageFailed(Internal):
     """The disk is full or broken."""
 
     def __init__(self, digest: str, cause: OSError) -> None:
-        super().__init__(f"failed to copy: {digest}: {cause.strerror or cause}")
+        super().__init__(f"failed to copy: {digest}: {os_errors.text(cause)}")
 
 
 @dataclass(eq=False, slots=True)

@@ -5,6 +5,7 @@ relies on; what is leased stays.
 """
 
 import asyncio
+import errno
 import logging
 from collections import Counter
 from dataclasses import dataclass, field
@@ -48,8 +49,9 @@ class Needs:
 class Lease:
     """What a piece of work relies on, until its `with` ends."""
 
-    def __init__(self, garbage: "Garbage") -> None:
+    def __init__(self, garbage: "Garbage", *, resumable: bool) -> None:
         self._garbage = garbage
+        self._resumable = resumable
         self.needs = Needs()
 
     async def blob(self, digest: str) -> None:
@@ -74,11 +76,14 @@ class Lease:
     ) -> None:
         self._garbage.leased_blobs -= Counter(self.needs.blobs)
         self._garbage.leased_chains -= Counter(self.needs.chains)
-        if isinstance(error, NotFound | InvalidParameter | NotImplementedHere):
-            # The same again would end the same: nothing of it will be taken up.
-            self._garbage.soon(self.needs)
-        elif error is not None:
+        if error is None:
+            return
+        # The same again would end the same: nothing of it will be taken up.
+        hopeless = isinstance(error, NotFound | InvalidParameter | NotImplementedHere)
+        if self._resumable and not hopeless and not _is_full(error):
             self._garbage.later(self.needs)
+        else:
+            self._garbage.soon(self.needs)
 
 
 class Garbage:
@@ -97,9 +102,12 @@ class Garbage:
         self.leased_blobs: Counter[str] = Counter()
         self.leased_chains: Counter[str] = Counter()
 
-    def lease(self) -> Lease:
-        """Return a lease for use in `with`. What it names is dropped some time after a failure, unless needed."""
-        return Lease(self)
+    def lease(self, *, resumable: bool = False) -> Lease:
+        """Return a lease for use in `with`. What it names is dropped after a failure, unless needed by others.
+
+        `resumable`: only some time after it, for the next attempt, if there is space on the disk.
+        """
+        return Lease(self, resumable=resumable)
 
     async def settled(self) -> None:
         """Wait while something is being deleted: what is seen afterwards stays, if it is leased."""
@@ -163,6 +171,15 @@ class Garbage:
             handle.cancel()
         self._timers.clear()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """Tell whether an error is due to a full disk, at first or second hand."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        error = error.__cause__
+    return False
 
 
 def needs_of(*stored: StoredImage) -> Needs:

@@ -79,7 +79,7 @@ class Puller:
 
     async def _pull_one(self, repository: Repository, reference: Reference, wanted: Platform, sink: Sink) -> None:
         target = await _resolve(repository, reference)
-        with self._stores.garbage.lease() as lease:
+        with self._stores.garbage.lease(resumable=True) as lease:
             work = _Work(self._stores, repository, self._downloader, lease)
             stored = await work.describe(target, wanted)
             await sink(Note(f"Pulling from {reference.path}", reference.tag or reference.familiar))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from engine.core import os_errors
 from engine.core.digest import chain_ids
 from engine.core.errors import WharfError
 from engine.core.model.image import Descriptor, Image
@@ -98,8 +99,10 @@ class Unpacker:
         parents = [self._layers.path(c) for c in reversed(source.below)]
         try:
             return await self._extractor.unpack(blob, compression_of(source.blob.media_type), tree, parents)
-        except (WharfError, OSError) as error:
+        except WharfError as error:
             raise ExtractFailed(source.blob.digest, str(error)) from error
+        except OSError as error:
+            raise ExtractFailed(source.blob.digest, os_errors.text(error)) from error
 
     async def close(self) -> None:
         """Stop all work."""

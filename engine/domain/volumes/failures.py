@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from engine.core import os_errors
 from engine.core.errors import Conflict, Internal, InvalidParameter, NotFound
 
 
@@ -95,14 +96,14 @@ class VolumeRemovalFailed(Internal):
     """The directory cannot be removed."""
 
     def __init__(self, name: str, error: OSError) -> None:
-        super().__init__(f"remove {name}: {error}")
+        super().__init__(f"remove {name}: {os_errors.text(error, 'unlinkat')}")
 
 
 class VolumeCreationFailed(Internal):
     """The directory or the record cannot be written."""
 
     def __init__(self, name: str, error: OSError) -> None:
-        super().__init__(f"create {name}: {error}")
+        super().__init__(f"create {name}: {os_errors.text(error, 'mkdir')}")
 
 
 class InvalidAllFilter(InvalidParameter):

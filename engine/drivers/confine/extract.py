@@ -8,6 +8,7 @@ import os
 import stat
 from collections.abc import Iterator
 
+from engine.core import os_errors
 from engine.drivers.confine.failures import ArchiveRefused
 from engine.drivers.confine.tar_header import (
     BLOCK_DEVICE,
@@ -55,7 +56,7 @@ class Extractor:
             try:
                 self._apply(entry)
             except FileNotFoundError as error:
-                raise ArchiveRefused(f'"{shown(entry.name)}": {error.strerror}') from error
+                raise ArchiveRefused(f'"{shown(entry.name)}": {os_errors.reason(error)}') from error
         self._finish_directories()
         self.usage += self._tree.made * _PAGE
 

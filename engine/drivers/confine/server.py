@@ -19,6 +19,7 @@ import socket
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from engine.core import os_errors
 from engine.drivers.confine import jail
 from engine.drivers.confine.failures import ArchiveRefused
 from engine.drivers.confine.jobs import JOBS
@@ -101,7 +102,7 @@ def _described(error: OSError) -> str:
     name = error.filename
     if isinstance(name, bytes):
         name = name.decode(errors="backslashreplace")
-    reason = error.strerror or str(error)
+    reason = os_errors.reason(error)
     return f"{name}: {reason}" if isinstance(name, str) else reason
 
 

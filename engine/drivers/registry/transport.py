@@ -17,6 +17,7 @@ from urllib.parse import urljoin, urlsplit
 import aiohttp
 from yarl import URL
 
+from engine.core import os_errors
 from engine.drivers.registry.failures import RegistryUnreachable
 from engine.drivers.registry.settings import Endpoint, RegistrySettings, proxy_for
 
@@ -189,7 +190,7 @@ def explain(error: BaseException) -> str:
     if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientPayloadError):
         return "unexpected EOF"
     if isinstance(error, OSError):
-        return _errno_text(error)
+        return _reason(error)
     return str(error) or type(error).__name__
 
 
@@ -198,7 +199,7 @@ def _explain_connect(error: aiohttp.ClientConnectorError) -> str:
         return f"tls: failed to verify certificate: {_ssl_reason(error)}"
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return f"dial tcp: lookup {error.host}: {_lookup_reason(error.os_error)}"
-    return f"dial tcp {error.host}:{error.port}: connect: {_errno_text(error.os_error)}"
+    return f"dial tcp {error.host}:{error.port}: connect: {_reason(error.os_error)}"
 
 
 def _ssl_reason(error: aiohttp.ClientError) -> str:
@@ -213,6 +214,6 @@ def _lookup_reason(error: OSError) -> str:
     return "Temporary failure in name resolution" if error.errno == socket.EAI_AGAIN else str(error)
 
 
-def _errno_text(error: OSError) -> str:
+def _reason(error: OSError) -> str:
     """uvloop puts its own words into `strerror`."""
-    return os.strerror(error.errno).lower() if error.errno else str(error)
+    return os_errors.reason(OSError(error.errno, os.strerror(error.errno))) if error.errno else str(error)

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from engine.api.transport.progress import ProgressStream
 from engine.api.wire.image_progress import encode_line
+from engine.core import os_errors
 from engine.core.errors import Internal, WharfError
 from engine.domain.images.progress import Line, Sink
 
@@ -17,7 +18,7 @@ class DiskFailed(Internal):
     """The disk is full or broken."""
 
     def __init__(self, error: OSError) -> None:
-        super().__init__(f"{error.strerror or error}".lower())
+        super().__init__(os_errors.text(error))
 
 
 async def answer(
