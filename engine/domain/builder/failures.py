@@ -1,6 +1,10 @@
 """What can go wrong in a build, in the words of dockerd's classic builder."""
 
-from engine.core.errors import Internal, InvalidParameter, NotFound
+from collections.abc import Sequence
+
+from engine.core.errors import Internal, InvalidParameter, NotFound, NotImplementedHere
+from engine.domain.builder.llb.ops import SourceRange
+from engine.drivers.registry.failures import RegistryUnreachable
 
 
 class CommandFailed(Internal):
@@ -52,3 +56,64 @@ class RemoteUnsupported(InvalidParameter):
 
     def __init__(self, remote: str) -> None:
         super().__init__(f"remote context {remote} is not supported")
+
+
+class ProcessFailed(Internal):
+    """A command of a build ended with a wrong code."""
+
+    def __init__(self, args: Sequence[str], code: int, reason: str = "") -> None:
+        shown = " ".join(args)
+        super().__init__(f'process "{shown}" did not complete successfully: {reason or f"exit code: {code}"}')
+        self.command = shown
+        self.code = code
+
+
+class ChecksumFailed(Internal):
+    """What is to be copied cannot be looked at."""
+
+    def __init__(self, ref: str, cause: BaseException) -> None:
+        super().__init__(f"failed to compute cache key: failed to calculate checksum of ref {ref}: {cause}")
+
+
+class VertexFailed(Internal):
+    """A vertex of the graph cannot be made. `cause` says why; `source` are the lines that ask for it."""
+
+    def __init__(self, digest: str, source: Sequence[SourceRange], cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.digest = digest
+        self.source = source
+        self.cause = cause
+
+    @property
+    def exit_code(self) -> int | None:
+        """The code that a command ended with, where that is the cause."""
+        return self.cause.code if isinstance(self.cause, ProcessFailed) else None
+
+
+class MissingSecret(NotFound):
+    """The client has no secret of that name."""
+
+    def __init__(self, secret_id: str) -> None:
+        super().__init__(f"secret {secret_id}: not found")
+
+
+class UnknownSource(NotImplementedHere):
+    """A kind of source that is not served."""
+
+    def __init__(self, scheme: str) -> None:
+        super().__init__(f"unsupported source type: {scheme}")
+
+
+class UnsupportedDiff(NotImplementedHere):
+    """The difference of two trees of which one does not lie upon the other."""
+
+    def __init__(self) -> None:
+        super().__init__("the difference of unrelated trees is not supported")
+
+
+class SourceUnresolved(Internal):
+    """What an image's name stands for cannot be found out."""
+
+    def __init__(self, reference: str, cause: BaseException) -> None:
+        reason = f"failed to do request: {cause}" if isinstance(cause, RegistryUnreachable) else str(cause)
+        super().__init__(f"failed to resolve source metadata for {reference}: {reason}")

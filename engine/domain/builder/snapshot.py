@@ -1,132 +1,232 @@
-"""File trees as builds see them: a stack of layers, and how a step's changes become the next one."""
+"""File trees as builds see them: a stack of layers, and how a step's changes become the next one.
+
+A layer is there at once, under a name of its own: the directory that took the step's changes, renamed. Its archive,
+whose digests give it a place in an image, is made when somebody needs it.
+"""
 
 import asyncio
-import contextlib
-import fcntl
-import os
+import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.core import ids
+import msgspec
+
 from engine.core.digest import chain_ids
 from engine.core.model.image import Descriptor, Image
-from engine.domain.builder.cache import CachedLayer
+from engine.domain.builder.cache import BuildCache, CachedLayer
 from engine.domain.images.documents import OCI_LAYER
-from engine.domain.images.garbage import Lease
+from engine.domain.images.garbage import Garbage
+from engine.domain.images.unpack import LayerSource, Unpacker
 from engine.drivers.confine.confine import Confine
+from engine.drivers.linux.pipes import output_of
 from engine.drivers.storage import layer_blob
-from engine.drivers.storage.content import ContentStore
+from engine.drivers.storage.content import BlobMissing, ContentStore
 from engine.drivers.storage.layers import LayerStore
-from engine.drivers.storage.overlay import OverlayDriver
+from engine.drivers.storage.work_trees import WorkTree, WorkTrees
 
-_PIPE = 1 << 20
+_SEALED_AT_ONCE = 2
+
+
+class Layer:
+    """A layer as long as the daemon runs: what is known of it, as it becomes known. Equal when it is the same one."""
+
+    __slots__ = ("record",)
+
+    def __init__(self, record: CachedLayer) -> None:
+        self.record = record
+
+    @property
+    def id(self) -> str:
+        """What it is known by."""
+        return self.record.id
+
+    @property
+    def sealed(self) -> bool:
+        """Whether its archive's digests are known."""
+        return bool(self.record.diff_id)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A tree: its layers, bottom first."""
+    """A tree: its layers, bottom first, perhaps above a directory that a client has sent."""
 
-    layers: tuple[CachedLayer, ...] = ()
+    layers: tuple[Layer, ...] = ()
+    directory: Path | None = None
 
-    @property
-    def chains(self) -> list[str]:
-        """The layers' chain IDs, bottom first."""
-        return [layer.chain for layer in self.layers]
-
-    def with_layer(self, layer: CachedLayer | None) -> "Snapshot":
-        """Return the tree with one more layer, where there is one."""
-        return self if layer is None else Snapshot((*self.layers, layer))
+    def with_layer(self, layer: Layer) -> "Snapshot":
+        """Return the tree with one more layer."""
+        return Snapshot((*self.layers, layer), self.directory)
 
 
-def of_image(image: Image) -> Snapshot:
-    """Return an image's tree."""
-    chains = chain_ids(image.diff_ids)
-    return Snapshot(
-        tuple(
-            CachedLayer(diff_id=image.diff_ids[i], chain=chain, blob=image.layers[i]) for i, chain in enumerate(chains)
-        )
-    )
+@dataclass(frozen=True, slots=True)
+class NamedLayer:
+    """A layer in its place in an image."""
+
+    chain: str
+    diff_id: str
+    blob: Descriptor
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotStores:
+    """Where trees are kept and what works on them."""
+
+    trees: WorkTrees
+    layers: LayerStore
+    content: ContentStore
+    confine: Confine
+    unpacker: Unpacker
+    garbage: Garbage
 
 
 class Snapshots:
     """Mounts trees, and makes layers of what has changed in them."""
 
-    def __init__(self, overlay: OverlayDriver, layers: LayerStore, content: ContentStore, confine: Confine) -> None:
-        self._overlay = overlay
-        self._layers = layers
-        self._content = content
-        self.confine = confine
+    def __init__(self, stores: SnapshotStores, cache: BuildCache) -> None:
+        self._stores = stores
+        self._cache = cache
+        self._known: dict[str, Layer] = {}
+        self._sealing: dict[str, asyncio.Task[None]] = {}
+        self._slots = asyncio.Semaphore(_SEALED_AT_ONCE)
+        self._naming = asyncio.Lock()
+        self.confine = stores.confine
 
-    async def prepare(self, work_id: str, base: Snapshot) -> None:
-        """Make a writable tree above the snapshot, not mounted yet."""
-        await self._overlay.create(work_id, base.chains)
+    def layer(self, record: CachedLayer) -> Layer:
+        """Return the one object for a layer."""
+        return self._known.setdefault(record.id, Layer(record))
+
+    def of_records(self, layer_ids: Sequence[str]) -> Snapshot:
+        """Return the tree of a cache record."""
+        return Snapshot(tuple(self.layer(self._cache.layer(layer_id)) for layer_id in layer_ids))
+
+    def of_image(self, image: Image) -> Snapshot:
+        """Return an image's tree, which must be unpacked before it is mounted."""
+        chains = chain_ids(image.diff_ids)
+        records = [
+            CachedLayer(id=chain, place=chain, placed=True, diff_id=image.diff_ids[i], blob=image.layers[i])
+            for i, chain in enumerate(chains)
+        ]
+        return Snapshot(tuple(self.layer(record) for record in records))
+
+    def _lowers(self, base: Snapshot) -> list[Path]:
+        """Return the directories, the uppermost first."""
+        places = [self._stores.layers.path(layer.record.place) for layer in reversed(base.layers)]
+        return [*places, *([base.directory] if base.directory else ())]
 
     @asynccontextmanager
-    async def mounted(self, base: Snapshot) -> AsyncIterator[tuple[str, Path]]:
-        """Mount a writable tree; whatever has not been sealed is gone in the end."""
-        work_id = ids.new_id()
+    async def writable(self, base: Snapshot) -> AsyncIterator[WorkTree]:
+        """Mount a tree to change; what has not been committed is gone in the end."""
+        async with self._naming:
+            tree = await self._stores.trees.open(self._lowers(base))
         try:
-            await self._overlay.create(work_id, base.chains)
-            yield work_id, await self._overlay.mount(work_id)
+            yield tree
         finally:
-            await asyncio.shield(self.drop(work_id))
+            self._stores.trees.drop(tree)
 
-    async def drop(self, work_id: str) -> None:
-        """Remove a tree."""
-        await self._overlay.remove(work_id)
+    @asynccontextmanager
+    async def view(self, snapshot: Snapshot) -> AsyncIterator[Path]:
+        """Give a tree to look at."""
+        if snapshot.directory is not None and not snapshot.layers:
+            yield snapshot.directory
+            return
+        async with self._naming:
+            tree = await self._stores.trees.view(self._lowers(snapshot))
+        try:
+            yield tree.merged
+        finally:
+            self._stores.trees.drop(tree)
 
-    async def seal(self, work_id: str, base: Snapshot, lease: Lease) -> CachedLayer:
-        """Make what has changed in a tree, which nobody uses any more, a layer. Raises OSError, WharfError."""
-        await self._overlay.unmount(work_id)
-        upper = self._overlay.upper(work_id)
-        blob, size = await self._blob(upper)
-        await lease.blob(blob.digest)
-        diff_ids = [*(layer.diff_id for layer in base.layers), blob.diff_id]
-        chain = chain_ids(diff_ids)[-1]
-        await lease.chain(chain)
-        if not self._layers.has(chain):
-            await asyncio.to_thread(self._commit, chain, upper, size)
+    async def commit(self, tree: WorkTree) -> Layer:
+        """Make what has changed in a tree, which nobody uses any more, a layer. Raises OSError."""
+        await self._stores.trees.unmount(tree)
+        name = f"sha256:{secrets.token_hex(32)}"
+        await asyncio.to_thread(self._stores.layers.adopt, name, tree.upper)
+        return self.layer(CachedLayer(id=name, place=name))
+
+    async def size(self, layer: CachedLayer) -> int:
+        """Return the bytes that a layer takes on the disk."""
+        layers = self._stores.layers
+        if not layers.size(layer.place) and layers.has(layer.place):
+            size = await self.confine.disk_usage(layers.path(layer.place))
+            await asyncio.to_thread(layers.resize, layer.place, size)
+        return layers.size(layer.place)
+
+    async def seal(self, layer: Layer) -> None:
+        """Make a layer's archive, where it is not there yet; each once, whoever asks. Raises OSError, WharfError."""
+        blob = layer.record.blob
+        if layer.sealed and blob is not None and self._stores.content.has(blob.digest):
+            return
+        if layer.record.placed:
+            raise BlobMissing(blob.digest if blob else layer.id)
+        task = self._sealing.get(layer.id)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._seal(layer), name=f"seal-{layer.id[7:19]}")
+            self._sealing[layer.id] = task
+            task.add_done_callback(lambda _: self._sealing.pop(layer.id, None))
+        await asyncio.shield(task)
+
+    async def _seal(self, layer: Layer) -> None:
+        async with self._slots:
+            place = layer.record.place
+            pieces = output_of(lambda fd: self._pack(place, fd))
+            blob = await layer_blob.store(self._stores.content, pieces)
         descriptor = Descriptor(media_type=f"{OCI_LAYER}+{blob.compression}", digest=blob.digest, size=blob.size)
-        return CachedLayer(diff_id=blob.diff_id, chain=chain, blob=descriptor, size=size)
+        layer.record = msgspec.structs.replace(layer.record, diff_id=blob.diff_id, blob=descriptor)
+        for needs in self._stores.garbage.kept.values():
+            if layer.record.place in needs.chains:
+                needs.blobs.add(blob.digest)
+        self._cache.moved(layer.record)
 
-    def _commit(self, chain: str, upper: Path, size: int) -> None:
-        """Blocks; call in a thread."""
-        tree = self._layers.begin(chain)
-        try:
-            tree.rmdir()
-            upper.rename(tree)
-            self._layers.commit(chain, tree, size)
-        except BaseException:
-            self._layers.discard(tree)
-            raise
+    async def _pack(self, place: str, output: int) -> None:
+        size = await self.confine.pack(self._stores.layers.path(place), output)
+        await asyncio.to_thread(self._stores.layers.resize, place, size)
 
-    async def _blob(self, tree: Path) -> tuple[layer_blob.LayerBlob, int]:
-        reader, writer = os.pipe2(os.O_CLOEXEC)
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, _PIPE)
-        packing = asyncio.ensure_future(self.confine.pack(tree, writer))
-        packing.add_done_callback(lambda _: os.close(writer))
-        try:
-            blob = await layer_blob.store(self._content, _pieces(reader))
-            return blob, await packing
-        finally:
-            await _ended(packing)
-            os.close(reader)
+    async def named(self, snapshot: Snapshot) -> list[NamedLayer]:
+        """Give each layer of a tree its place in an image, with its archive. Raises OSError, WharfError.
 
+        The tree must be kept (`Garbage.kept`) by whoever asks.
+        """
+        async with asyncio.TaskGroup() as group:
+            for layer in snapshot.layers:
+                group.create_task(self.seal(layer))
+        chains = chain_ids([layer.record.diff_id for layer in snapshot.layers])
+        found: list[NamedLayer] = []
+        for index, (layer, chain) in enumerate(zip(snapshot.layers, chains, strict=True)):
+            blob = layer.record.blob
+            assert blob is not None
+            found.append(NamedLayer(chain, layer.record.diff_id, blob))
+            if not self._stores.layers.has(chain):
+                await self._place(layer, LayerSource(chain, chains[:index], layer.record.diff_id, blob))
+        return found
 
-async def _ended(packing: "asyncio.Future[int]") -> None:
-    if not packing.done():
-        packing.cancel()
-        await asyncio.wait((packing,))
+    async def _place(self, layer: Layer, source: LayerSource) -> None:
+        """A layer's own directory becomes that of the chain ID; one that already has another place is unpacked anew."""
+        if layer.record.placed:
+            await self._stores.unpacker.ensure(source)
+            return
+        async with self._naming:
+            renamed = await asyncio.to_thread(self._stores.layers.rename, layer.record.place, source.chain)
+        if renamed:
+            self._move(layer, source.chain)
 
+    def _move(self, layer: Layer, chain: str) -> None:
+        before = layer.record.place
+        layer.record = msgspec.structs.replace(layer.record, place=chain, placed=True)
+        for needs in self._stores.garbage.kept.values():
+            if before in needs.chains:
+                needs.chains.add(chain)
+        self._cache.moved(layer.record)
 
-async def _pieces(reader: int) -> AsyncIterator[bytes]:
-    while piece := await asyncio.to_thread(os.read, reader, _PIPE):
-        yield piece
+    def forget_unused(self, layer_ids: set[str]) -> None:
+        """Drop the objects of layers that are not among those that records or builds have."""
+        for gone in self._known.keys() - layer_ids:
+            del self._known[gone]
 
-
-def diff_ids_of(layers: Sequence[CachedLayer]) -> list[str]:
-    """Return the layers' digests of plain archives."""
-    return [layer.diff_id for layer in layers]
+    async def close(self) -> None:
+        """Stop making archives."""
+        tasks = list(self._sealing.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

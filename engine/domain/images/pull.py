@@ -80,7 +80,7 @@ class Puller:
     async def _pull_one(self, repository: Repository, reference: Reference, wanted: Platform, sink: Sink) -> None:
         target = await _resolve(repository, reference)
         with self._stores.garbage.lease(resumable=True) as lease:
-            work = _Work(self._stores, repository, self._downloader, lease)
+            work = Fetch(self._stores, repository, self._downloader, lease)
             stored = await work.describe(target, wanted)
             await sink(Note(f"Pulling from {reference.path}", reference.tag or reference.familiar))
             image = stored.images[0]
@@ -120,8 +120,8 @@ async def _resolve(repository: Repository, reference: Reference) -> Descriptor:
         raise ResolveFailed(str(reference), str(error)) from error
 
 
-class _Work:
-    """The fetching of one image."""
+class Fetch:
+    """The fetching of one image, which is whole in the end and has no name. The lease keeps what has come."""
 
     def __init__(self, stores: Stores, repository: Repository, downloader: Downloader, lease: Lease) -> None:
         self._content = stores.content

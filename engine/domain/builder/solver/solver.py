@@ -1,0 +1,72 @@
+"""Of a graph, what an edge needs is made: at once where possible, each thing once, from the cache where it is there."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from engine.domain.builder.job import Job
+from engine.domain.builder.llb.codec import digest_of
+from engine.domain.builder.llb.ops import Edge, Vertex
+from engine.domain.builder.snapshot import Snapshot
+from engine.domain.builder.solver.vertex_run import Machinery, VertexRun
+
+
+class Solver:
+    """Makes trees of graphs."""
+
+    def __init__(self, machinery: Machinery) -> None:
+        self._machinery = machinery
+
+    async def solve(self, edge: Edge, job: Job) -> Snapshot:
+        """Return the tree of an edge. Raises VertexFailed.
+
+        The tree is kept until the job is closed.
+        """
+        self._admit(job)
+        for vertex in _inputs_first(edge.vertex, lambda v: digest_of(v) in job.runs):
+            self._run(vertex, job)
+        run: VertexRun = job.runs[digest_of(edge.vertex)]
+        return (await run.result())[edge.output]
+
+    def _run(self, vertex: Vertex, job: Job) -> None:
+        inputs = [job.runs[digest_of(each.vertex)] for each in vertex.inputs]
+        job.runs[digest_of(vertex)] = VertexRun(self._machinery, job, vertex, inputs)
+
+    def _admit(self, job: Job) -> None:
+        """Keep what the job comes by, until it is closed."""
+        kept, holder = self._machinery.garbage.kept, f"build {job.ref}"
+        if kept.get(holder) is not job.needs:
+            kept[holder] = job.needs
+            job.resources.callback(self._dismiss, holder)
+
+    def _dismiss(self, holder: str) -> None:
+        needs = self._machinery.garbage.kept.pop(holder, None)
+        if needs is not None:
+            self._machinery.garbage.soon(needs)
+
+    @asynccontextmanager
+    async def tree(self, edge: Edge | None, job: Job) -> AsyncIterator[Path]:
+        """Give the tree of an edge to look at; no path in it may be resolved without care. Raises VertexFailed."""
+        snapshot = Snapshot() if edge is None else await self.solve(edge, job)
+        async with self._machinery.snapshots.view(snapshot) as path:
+            yield path
+
+
+def _inputs_first(top: Vertex, is_known: Callable[[Vertex], bool]) -> Iterator[Vertex]:
+    """Yield what is not known of a graph, each vertex after its inputs."""
+    pending: list[tuple[Vertex, bool]] = [(top, False)]
+    while pending:
+        vertex, expanded = pending.pop()
+        if is_known(vertex):
+            continue
+        if expanded:
+            yield vertex
+            continue
+        pending.append((vertex, True))
+        pending += [(edge.vertex, False) for edge in reversed(vertex.inputs)]
+
+
+async def all_of(solver: Solver, edges: Sequence[Edge], job: Job) -> list[Snapshot]:
+    """Solve several edges at once."""
+    return list(await asyncio.gather(*(solver.solve(edge, job) for edge in edges)))

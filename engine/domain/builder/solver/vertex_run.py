@@ -1,0 +1,274 @@
+"""One vertex of one build: its key, then its result, each found once and told to the build's progress.
+
+A key may take work: where the content of an input counts, that input is made first, unless the keys of what it comes
+from are known to lead to a result already.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
+
+from engine.core import times
+from engine.core.errors import WharfError
+from engine.domain.builder.cache import BuildCache, CacheRecord, new_id
+from engine.domain.builder.failures import ChecksumFailed, VertexFailed
+from engine.domain.builder.job import Job
+from engine.domain.builder.llb.codec import digest_of
+from engine.domain.builder.llb.ops import ExecOp, MountType, Operation, SourceOp, Vertex
+from engine.domain.builder.progress import LogEvent, StatusEvent, VertexEvent
+from engine.domain.builder.snapshot import Snapshot, Snapshots
+from engine.domain.builder.solver import describe, keys
+from engine.domain.builder.solver.executors import Executor, Source, Work
+from engine.domain.builder.solver.flights import Flights
+from engine.domain.images.garbage import Garbage
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Machinery:
+    """What vertices are made with."""
+
+    cache: BuildCache
+    snapshots: Snapshots
+    flights: Flights
+    garbage: Garbage
+    source_of: Callable[[str], Source]
+    executor_of: Callable[[Operation], Executor]
+
+
+class Runs(Protocol):
+    """Finds the run of a vertex in the same build."""
+
+    def __call__(self, vertex: Vertex) -> "VertexRun":
+        """Return it."""
+        ...
+
+
+class VertexRun:
+    """A vertex in a build."""
+
+    def __init__(self, machinery: Machinery, job: Job, vertex: Vertex, inputs: Sequence["VertexRun"]) -> None:
+        self._machinery = machinery
+        self._job = job
+        self._vertex = vertex
+        self.digest = digest_of(vertex)
+        self._inputs = inputs
+        self._work = Work(job, vertex, self.digest, self._report)
+        self._once: dict[str, asyncio.Task[Any]] = {}
+        self._event = VertexEvent(
+            self.digest,
+            describe.name_of(vertex),
+            inputs=list(dict.fromkeys(run.digest for run in inputs)),
+            group=vertex.description.progress_group,
+        )
+        job.progress.send(self._event)
+
+    async def key(self) -> str:
+        """Return the key. Raises VertexFailed."""
+        return await self._only_once("key", self._find_key)
+
+    async def result(self) -> Sequence[Snapshot]:
+        """Return the trees of all outputs. Raises VertexFailed."""
+        return await self._only_once("result", self._find_result)
+
+    async def record_ids(self) -> list[str]:
+        """Return the ids of the cache records of what this vertex has made."""
+        key = await self.key()
+        found = self._machinery.cache.peek(key)
+        return [found.id] if found else []
+
+    async def _only_once(self, what: str, work: Callable[[], Awaitable[T]]) -> T:
+        if what not in self._once:
+            self._once[what] = self._job.spawn(_awaited(work), f"{what}-{self.digest[7:19]}")
+        found: T = await asyncio.shield(self._once[what])
+        return found
+
+    # Keys.
+
+    async def _find_key(self) -> str:
+        if isinstance(self._vertex.operation, SourceOp):
+            return await self._source_key()
+        input_keys = await asyncio.gather(*(run.key() for run in self._inputs))
+        numbered = [
+            keys.output_key(key, edge.output) for key, edge in zip(input_keys, self._vertex.inputs, strict=True)
+        ]
+        fast = keys.key_of(self._vertex, numbered)
+        selections = keys.content_selections(self._vertex)
+        if selections:
+            return await self._content_key(fast, numbered, selections)
+        await self._look_up(fast)
+        return fast
+
+    async def _source_key(self) -> str:
+        async with self._told():
+            return keys.source_key(await self._source().identify(self._work))
+
+    def _source(self) -> Source:
+        operation = self._vertex.operation
+        assert isinstance(operation, SourceOp)
+        return self._machinery.source_of(operation.identifier.partition("://")[0])
+
+    async def _content_key(self, fast: str, numbered: list[str], selections: keys.Selections) -> str:
+        cache = self._machinery.cache
+        known = cache.canonical(fast)
+        if known is not None and await self._look_up(known):
+            return known
+        digests = await asyncio.gather(*(self._content(number, wanted) for number, wanted in selections.items()))
+        contents = dict(zip(selections, digests, strict=True))
+        replaced = [contents.get(number, key) for number, key in enumerate(numbered)]
+        key = keys.key_of(self._vertex, replaced)
+        if await self._look_up(key):
+            cache.link(fast, key)
+        return key
+
+    async def _content(self, number: int, selections: Sequence[keys.Selection]) -> str:
+        tree = await self._input(number)
+        try:
+            async with self._machinery.snapshots.view(tree) as path:
+                return keys.content_key(await self._machinery.snapshots.confine.fingerprint(path, selections))
+        except (WharfError, OSError) as error:
+            raise self._failed(ChecksumFailed(f"{secrets.token_hex(12)}::{secrets.token_hex(12)}", error)) from error
+
+    async def _input(self, number: int) -> Snapshot:
+        edge = self._vertex.inputs[number]
+        return (await self._inputs[number].result())[edge.output]
+
+    async def _look_up(self, key: str) -> bool:
+        """Tell whether the cache has the result, which it then will keep for this build."""
+        if self._ignores_cache:
+            return False
+        record = self._machinery.cache.find(key)
+        if record is None:
+            return False
+        await self._keep(self._machinery.snapshots.of_records(record.layers))
+        if not self._event.completed:
+            now = times.now()
+            self._tell(started=now, completed=now, cached=True)
+        return True
+
+    @property
+    def _ignores_cache(self) -> bool:
+        return self._job.no_cache or self._vertex.description.ignore_cache
+
+    async def _keep(self, *trees: Snapshot) -> None:
+        self._job.needs.chains.update(layer.record.place for tree in trees for layer in tree.layers)
+        await self._machinery.garbage.settled()
+
+    # Results.
+
+    async def _find_result(self) -> Sequence[Snapshot]:
+        key = await self.key()
+        if isinstance(self._vertex.operation, SourceOp):
+            return await self._loaded()
+        outputs = describe.output_count(self._vertex)
+        if (cached := self._cached(key, outputs)) is not None:
+            return cached
+        inputs = await asyncio.gather(*(self._input(number) for number in range(len(self._inputs))))
+        flight = f"{self._job.ref} {key}" if self._ignores_cache or _is_private(self._vertex.operation) else key
+
+        async def work(report: Callable[[StatusEvent | LogEvent], None]) -> Sequence[Snapshot]:
+            if (cached := self._cached(key, outputs)) is not None:
+                return cached
+            executor = self._machinery.executor_of(self._vertex.operation)
+            made = await executor.run(replace(self._work, report=report), inputs)
+            await self._remember(key, made)
+            return made
+
+        async with self._told():
+            made = await self._machinery.flights.join(flight, work, self._report)
+        await self._keep(*made)
+        return made
+
+    async def _loaded(self) -> Sequence[Snapshot]:
+        async with self._told(again=False):
+            tree = await self._source().load(self._work)
+        await self._keep(tree)
+        return [tree]
+
+    def _cached(self, key: str, outputs: int) -> Sequence[Snapshot] | None:
+        if self._ignores_cache:
+            return None
+        cache = self._machinery.cache
+        records = [cache.peek(keys.output_key(key, number)) for number in range(outputs)]
+        if any(record is None for record in records):
+            return None
+        return [self._machinery.snapshots.of_records(record.layers) for record in records if record is not None]
+
+    async def _remember(self, key: str, made: Sequence[Snapshot]) -> None:
+        parents = [parent for run in self._inputs for parent in await run.record_ids()]
+        for number, tree in enumerate(made):
+            if tree.directory is not None:
+                continue
+            record = CacheRecord(
+                id=new_id(),
+                key=keys.output_key(key, number),
+                layers=[layer.id for layer in tree.layers],
+                description=describe.record_of(self._vertex, number),
+                parents=list(dict.fromkeys(parents)),
+                created=times.now(),
+                used_at=times.now(),
+            )
+            self._machinery.cache.add(record, [layer.record for layer in tree.layers])
+        await self._machinery.cache.write()
+
+    # Progress.
+
+    def _report(self, event: StatusEvent | LogEvent) -> None:
+        self._job.progress.send(replace(event, vertex=self.digest))
+
+    def _tell(self, **changes: Any) -> None:
+        self._event = replace(self._event, **changes)
+        self._job.progress.send(self._event)
+
+    def _told(self, *, again: bool = True) -> "_Told":
+        return _Told(self, silent=not again and bool(self._event.completed))
+
+    def begin(self) -> None:
+        """Say that the vertex is being worked on."""
+        self._tell(started=times.now(), completed=0, cached=False)
+
+    def end(self, error: BaseException | None) -> None:
+        """Say that it is done, or why not."""
+        text = "" if error is None else "context canceled" if isinstance(error, asyncio.CancelledError) else str(error)
+        self._tell(started=self._event.started or times.now(), completed=times.now(), error=text)
+
+    def _failed(self, error: Exception) -> VertexFailed:
+        return VertexFailed(self.digest, self._vertex.description.source, error)
+
+    def told_failure(self, error: BaseException) -> None:
+        """Raise what those who wait for the vertex are to see of an error in it."""
+        if isinstance(error, Exception) and not isinstance(error, VertexFailed):
+            raise self._failed(error) from error
+
+
+class _Told:
+    """Tells of the beginning and the end of work on a vertex."""
+
+    def __init__(self, run: VertexRun, *, silent: bool) -> None:
+        self._run = run
+        self._silent = silent
+
+    async def __aenter__(self) -> None:
+        if not self._silent:
+            self._run.begin()
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if not self._silent or error is not None:
+            self._run.end(error)
+        if error is not None:
+            self._run.told_failure(error)
+
+
+async def _awaited(work: Callable[[], Awaitable[T]]) -> T:
+    return await work()
+
+
+def _is_private(operation: Operation) -> bool:
+    """Tell whether a command is given something that only one client has."""
+    if not isinstance(operation, ExecOp):
+        return False
+    mounts = operation.mounts
+    return bool(operation.secret_env) or any(m.kind in (MountType.SECRET, MountType.SSH) for m in mounts)

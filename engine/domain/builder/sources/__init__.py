@@ -1,0 +1,1 @@
+"""Where trees come from: images, directories of the client, repositories, downloads."""

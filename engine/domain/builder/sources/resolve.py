@@ -1,0 +1,134 @@
+"""What an image's name stands for: here or, where it is not here or the client wants it so, at its registry."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from engine.core import digest as digests
+from engine.core import ids, references, times
+from engine.core.errors import NotFound, WharfError
+from engine.core.model.image import Descriptor, Image, Platform, StoredImage
+from engine.core.references import Reference
+from engine.domain.builder.failures import SourceUnresolved
+from engine.domain.builder.job import Job
+from engine.domain.builder.progress import VertexEvent
+from engine.domain.images.downloads import Downloader
+from engine.domain.images.garbage import Lease
+from engine.domain.images.images import Images, for_host, of_platform
+from engine.domain.images.platforms import host
+from engine.domain.images.pull import Fetch, Stores
+from engine.drivers.registry.credentials import ANONYMOUS, Credentials
+from engine.drivers.registry.repository import Repository
+from engine.drivers.registry.transport import Transport
+
+PULL = "pull"
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedImage:
+    """An image's normalised name with its digest, and its configuration's bytes."""
+
+    reference: str
+    digest: str
+    config: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FoundImage:
+    """A platform's image, of which perhaps only the documents are here."""
+
+    image: Image
+    repository: Repository
+
+
+class ImageResolver:
+    """Finds images for builds. What it fetches is kept as long as the job."""
+
+    def __init__(self, stores: Stores, images: Images, transport: Transport, downloader: Downloader) -> None:
+        self._stores = stores
+        self._images = images
+        self._transport = transport
+        self._downloader = downloader
+
+    async def resolve(self, reference: str, platform: Platform | None, mode: str, job: Job) -> ResolvedImage:
+        """Return what a name stands for; `mode` is `default`, `local` or `pull`. Tells the job. Raises WharfError."""
+        parsed = references.parse(reference).with_default_tag()
+        wanted = platform or host()
+        memo = f"metadata {parsed} {wanted} {mode}"
+        if memo not in job.runs:
+            job.runs[memo] = job.spawn(self._told(parsed, wanted, mode, job), memo)
+        found: ResolvedImage = await asyncio.shield(job.runs[memo])
+        return found
+
+    async def _told(self, reference: Reference, platform: Platform, mode: str, job: Job) -> ResolvedImage:
+        async with vertex(f"[internal] load metadata for {reference}", job):
+            try:
+                found = await self.find(reference, platform, mode, job)
+                config = await self._stores.content.read(found.image.config_descriptor.digest)
+            except (WharfError, OSError) as error:
+                raise SourceUnresolved(str(reference), error) from error
+        tag = f":{reference.tag}" if reference.tag else ""
+        digest = reference.digest or found.image.target.digest
+        return ResolvedImage(f"{reference.name}{tag}@{digest}", digest, config)
+
+    async def find(self, reference: Reference, platform: Platform, mode: str, job: Job) -> FoundImage:
+        """Return a platform's image. Raises WharfError."""
+        repository = Repository(self._transport, reference, await self._credentials(reference, job))
+        if mode != PULL or reference.digest:
+            stored = self._local(reference)
+            here = of_platform(stored, platform) or for_host(stored) if stored else None
+            if here is not None:
+                self._keep(here, job)
+                return FoundImage(here, repository)
+        with self._stores.garbage.lease() as lease:
+            target = self._known(reference) or await repository.resolve(reference)
+            image = (await self.fetch(repository, lease).describe(target, platform)).images[0]
+            self._keep(image, job)
+        return FoundImage(image, repository)
+
+    def fetch(self, repository: Repository, lease: Lease) -> Fetch:
+        """Return what brings an image's content."""
+        return Fetch(self._stores, repository, self._downloader, lease)
+
+    async def _credentials(self, reference: Reference, job: Job) -> Credentials:
+        return await job.credentials_for(reference.domain) or ANONYMOUS
+
+    def _local(self, reference: Reference) -> StoredImage | None:
+        catalog = self._stores.catalog
+        if reference.digest:
+            return catalog.get(reference.digest)
+        try:
+            return self._images.find(str(reference))
+        except NotFound:
+            return None
+
+    def _known(self, reference: Reference) -> Descriptor | None:
+        """Return what a digest stands for when the document is here, from an earlier build."""
+        content, digest = self._stores.content, reference.digest
+        if not digest or not content.has(digest):
+            return None
+        return Descriptor(media_type="", digest=digest, size=content.size(digest))
+
+    def _keep(self, image: Image, job: Job) -> None:
+        job.needs.blobs |= {image.target.digest, image.manifest.digest, image.config_descriptor.digest}
+
+
+@asynccontextmanager
+async def vertex(name: str, job: Job) -> AsyncIterator[str]:
+    """Tell the job's progress of work that is not in the graph; gives the digest by which it is known."""
+    digest = digests.of(f"{job.ref} {name} {ids.new_id()}".encode())
+    started = times.now()
+    job.progress.send(VertexEvent(digest, name, started=started))
+    try:
+        yield digest
+    except BaseException as error:
+        text = "context canceled" if isinstance(error, asyncio.CancelledError) else str(error)
+        job.progress.send(VertexEvent(digest, name, started=started, completed=times.now(), error=text))
+        raise
+    job.progress.send(VertexEvent(digest, name, started=started, completed=times.now()))
+
+
+def documents_of(image: Image) -> Sequence[str]:
+    """Return the digests of an image's documents."""
+    return [image.target.digest, image.manifest.digest, image.config_descriptor.digest]
