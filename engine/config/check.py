@@ -57,6 +57,8 @@ def _check_numbers(config: Config) -> None:
     for what in ("max_concurrent_downloads", "max_concurrent_uploads", "max_download_attempts"):
         number = getattr(config, what)
         _require(number >= 0, f"invalid {what.replace('_', ' ')}: {number}")
+    _require(0 <= config.image_gc < 100, f"invalid image-gc: {config.image_gc}: must be a percentage below 100")
+    _require(config.image_gc_age >= 0, f"invalid image-gc-age: {config.image_gc_age}")
 
 
 def _check_exec_opts(options: list[str]) -> None:

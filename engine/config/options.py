@@ -102,6 +102,12 @@ OPTIONS = (
     Option("http-proxy", kinds.STRING, "HTTP proxy URL to use for outgoing traffic", section="proxies"),
     Option("https-proxy", kinds.STRING, "HTTPS proxy URL to use for outgoing traffic", section="proxies"),
     Option("icc", kinds.BOOL, "Enable inter-container communication for the default bridge network", default="true"),
+    Option(
+        "image-gc",
+        kinds.INT,
+        "Delete the oldest unused images while more percent of the disk are in use, 0: never (Wharf's own)",
+    ),
+    Option("image-gc-age", kinds.INT, "Seconds for which image-gc keeps unused images (Wharf's own)", default="120"),
     Option("init", kinds.BOOL, "Run an init in the container to forward signals and reap processes"),
     Option("init-path", kinds.STRING, "Path to the docker-init binary"),
     _list(

@@ -17,6 +17,8 @@ RELOADED = (
     "max_concurrent_downloads",
     "max_concurrent_uploads",
     "max_download_attempts",
+    "image_gc",
+    "image_gc_age",
     "shutdown_timeout",
     "default_runtime",
     "runtimes",

@@ -72,6 +72,8 @@ class Config(Struct, frozen=True, kw_only=True):
     max_concurrent_downloads: int = 3
     max_concurrent_uploads: int = 5
     max_download_attempts: int = 5
+    image_gc: int = 0
+    image_gc_age: int = 120
     storage_driver: str = ""
     storage_opts: list[str] = field(default_factory=list)
 

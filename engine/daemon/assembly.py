@@ -11,7 +11,7 @@ from engine.config.settings import Config
 from engine.core.model.event import EventType
 from engine.daemon.containers import Containers, build_containers
 from engine.daemon.drivers import Drivers, registry_settings, start_drivers
-from engine.daemon.resources import Resources, build_resources
+from engine.daemon.resources import Resources, build_resources, gc_policy
 from engine.daemon.routes import build_handlers
 from engine.daemon.system import build_system, info_settings, system_handlers
 from engine.domain.containers.orphans import remove_orphans
@@ -50,12 +50,14 @@ class Daemon:
         await self._resources.images.restored()
         await self._resources.volumes.drop_unused_mounts()
         self._containers.health.start()
+        self._resources.image_gc.start(gc_policy(self.config))
 
     def reload(self, config: Config) -> None:
         """Take over settings that can change while the daemon runs, and tell of it. Blocks (a small file)."""
         self.config = config
         self._system.change(info_settings(config, self._drivers))
         self._drivers.transport.settings = registry_settings(config)
+        self._resources.image_gc.change(gc_policy(config))
         if config.default_runtime in {runtime.name for runtime in self._drivers.runtimes.all()}:
             self._drivers.runtimes.default = config.default_runtime
         attributes = {"name": os.uname().nodename, **{name: str(getattr(config, name)) for name in RELOADED}}

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from engine.config.settings import Config
@@ -9,8 +10,10 @@ from engine.daemon.drivers import Drivers
 from engine.domain.events.bus import EventBus
 from engine.domain.images.announce import Announcer
 from engine.domain.images.catalog import Catalog
+from engine.domain.images.delete import Deleter
 from engine.domain.images.downloads import Downloader
 from engine.domain.images.garbage import Garbage
+from engine.domain.images.image_gc import GcPolicy, ImageGc
 from engine.domain.images.images import Images
 from engine.domain.images.pull import Stores
 from engine.domain.images.unpack import Unpacker
@@ -20,6 +23,7 @@ from engine.domain.plugins.directory import PluginDirectory
 from engine.domain.plugins.none_installed import NoneInstalled
 from engine.domain.plugins.volume_drivers import PluginVolumeDrivers
 from engine.domain.volumes.volumes import Volumes
+from engine.drivers.linux.disk import used_percent
 from engine.drivers.plugins.discovery import Places
 
 # Not docker0: a dockerd may run beside.
@@ -34,6 +38,7 @@ class Resources:
     stores: Stores
     images: Images
     image_events: Announcer
+    image_gc: ImageGc
     downloader: Downloader
     networks: Networks
     volumes: Volumes
@@ -42,6 +47,7 @@ class Resources:
 
     async def close(self) -> None:
         """Finish what goes on in the background."""
+        await self.image_gc.close()
         await self.downloader.close()
         await self.stores.unpacker.close()
         await self.stores.garbage.close()
@@ -61,17 +67,26 @@ async def build_resources(config: Config, drivers: Drivers) -> Resources:
     await networks.start()
     plugins = PluginDirectory(_plugin_places(config), NoneInstalled())
     volume_drivers = PluginVolumeDrivers(plugins)
+    images, announcer = Images(catalog, garbage, unpacker), Announcer(bus)
+    # What it deletes is used by no container at all, so none of them runs.
+    deleter = Deleter(catalog, images, garbage, announcer, lambda _: False)
     return Resources(
         bus=bus,
         stores=Stores(catalog, drivers.content, garbage, unpacker),
-        images=Images(catalog, garbage, unpacker),
-        image_events=Announcer(bus),
+        images=images,
+        image_events=announcer,
+        image_gc=ImageGc(catalog, images, deleter, partial(used_percent, config.data_root)),
         downloader=Downloader(drivers.content, config.max_concurrent_downloads or 3, config.max_download_attempts),
         networks=networks,
         volumes=Volumes(drivers.store, drivers.volumes, bus, drivers.confine.tree_size, volume_drivers),
         plugins=plugins,
         volume_drivers=volume_drivers,
     )
+
+
+def gc_policy(config: Config) -> GcPolicy:
+    """Return the policy by which unused images go."""
+    return GcPolicy(config.image_gc, config.image_gc_age)
 
 
 def _plugin_places(config: Config) -> Places:

@@ -77,6 +77,7 @@ class Lease:
         self._garbage.leased_blobs -= Counter(self.needs.blobs)
         self._garbage.leased_chains -= Counter(self.needs.chains)
         if error is None:
+            self._garbage.take_up(self.needs)
             return
         # The same again would end the same: nothing of it will be taken up.
         hopeless = isinstance(error, NotFound | InvalidParameter | NotImplementedHere)
@@ -97,6 +98,7 @@ class Garbage:
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._number = 0
         self._tasks: set[asyncio.Task[int]] = set()
+        self._postponed = Needs()
         self.held: dict[str, tuple[str, ...]] = {}
         self.kept: dict[str, Needs] = {}
         self.leased_blobs: Counter[str] = Counter()
@@ -128,6 +130,14 @@ class Garbage:
                     log.error("layer %s cannot be removed: %s", chain, error)
             return gained
 
+    def take_up(self, released: Needs) -> None:
+        """Delete in the background what should have gone while work relied on it."""
+        due = Needs(self._postponed.blobs & released.blobs, self._postponed.chains & released.chains)
+        if due.blobs or due.chains:
+            self._postponed.blobs -= due.blobs
+            self._postponed.chains -= due.chains
+            self.soon(due)
+
     async def collect_all(self) -> int:
         """Delete everything that nothing needs: what a killed daemon has left."""
         return await self.collect(Needs(set(self._content.all()), set(self._layers.all())))
@@ -141,9 +151,11 @@ class Garbage:
         for kept in self.kept.values():
             needed.blobs |= kept.blobs
             needed.chains |= kept.chains
-        blobs = candidates.blobs - needed.blobs - self.leased_blobs.keys()
-        chains = candidates.chains - needed.chains - self.leased_chains.keys()
-        return blobs, {c for c in chains if self._layers.has(c)}
+        blobs, chains = candidates.blobs - needed.blobs, candidates.chains - needed.chains
+        self._postponed.blobs |= blobs & self.leased_blobs.keys()
+        self._postponed.chains |= chains & self.leased_chains.keys()
+        unleased = chains - self.leased_chains.keys()
+        return blobs - self.leased_blobs.keys(), {c for c in unleased if self._layers.has(c)}
 
     def in_images(self, chain: str) -> bool:
         """Tell whether an image consists of this layer, among others."""

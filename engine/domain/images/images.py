@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from engine.core import times
 from engine.core.digest import chain_ids
 from engine.core.errors import WharfError
 from engine.core.model.image import Image, Platform, StoredImage
@@ -42,6 +43,7 @@ class Images:
         self._garbage = garbage
         self._unpacker = unpacker
         self._holders: dict[str, dict[str, str]] = {}
+        self._given_back: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def find(self, reference: str) -> StoredImage:
@@ -72,6 +74,7 @@ class Images:
     def release(self, image_id: str, holder: str) -> None:
         """Give an image back; one that is deleted and held no more goes in the background."""
         self._garbage.held.pop(holder, None)
+        self._given_back[image_id] = times.now()
         holders = self._holders.get(image_id, {})
         holders.pop(holder, None)
         if holders:
@@ -87,6 +90,11 @@ class Images:
         """Return the containers that were made from an image, or from that one of its manifests."""
         holders = self._holders.get(image_id, {})
         return sorted(h for h, made_from in holders.items() if manifest in ("", made_from))
+
+    def last_used(self, stored: StoredImage) -> int:
+        """Return when an image came, got a name, or was given back last, in nanoseconds since the epoch."""
+        named = (n.tagged_at for n in self._catalog.names_of(stored.target.digest))
+        return max(stored.stored_at, self._given_back.get(stored.target.digest, 0), *named)
 
     async def unpacked(self, image: Image) -> list[str]:
         """Return the chain IDs of an image's layers, bottom first, having unpacked what was missing.
