@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.config.settings import Config
-from engine.core.model.container import Ulimit
+from engine.core.model.container import LogConfig, Ulimit
 from engine.daemon.drivers import Drivers
 from engine.daemon.resources import Resources
 from engine.domain.containers.announce import Announcer
@@ -20,7 +20,8 @@ from engine.domain.containers.export import Exporter
 from engine.domain.containers.health import HealthMonitor
 from engine.domain.containers.host import Host, HostSettings, gather_facts
 from engine.domain.containers.limits import Limits
-from engine.domain.containers.log_files import LogFiles
+from engine.domain.containers.log_drivers.drivers import require_valid_defaults
+from engine.domain.containers.log_files import LogDrivers, LogFiles
 from engine.domain.containers.merge import Defaults
 from engine.domain.containers.new_tree import NewTrees
 from engine.domain.containers.paths import ContainerPaths
@@ -90,16 +91,17 @@ class _Ground:
 
 
 def build_containers(config: Config, drivers: Drivers, resources: Resources, abilities: Abilities) -> Containers:
-    """Build the container part and read its records. Blocks; used at start-up only."""
+    """Build the container part and read its records. Blocks; used at start-up only. Raises InvalidLogOption."""
+    require_valid_defaults(LogConfig(type=config.log_driver, config=config.log_opts))
     paths = ContainerPaths(config.data_root, config.exec_root)
     table = ContainerTable(drivers.store)
     table.load()
     ground = _Ground(config, drivers, resources, abilities, table, paths, Announcer(resources.bus), Waits())
     host = Host(gather_facts(drivers.cgroups), _host_settings(config), drivers.cgroups, table, paths)
-    logs = LogFiles(paths, drivers.rotator, ground.waits)
+    logs = LogFiles(paths, LogDrivers(drivers.rotator, drivers.forwarders), ground.waits)
     streams = Streams(table, paths, ground.announcer, drivers.spool)
     runner = _runner(ground, host, logs, streams)
-    belongings = Belongings(drivers.overlay, resources.images, resources.volumes, paths)
+    belongings = Belongings(drivers.overlay, resources.images, resources.volumes, paths, logs)
     eraser = Eraser(table, belongings, ground.waits, ground.announcer)
     supervisor = Supervisor(table, runner, eraser, ground.waits, ground.announcer)
     stopper = Stopper(table, runner, supervisor, ground.waits, ground.announcer)

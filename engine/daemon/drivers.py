@@ -13,6 +13,7 @@ from engine.drivers.confine.confine import Confine
 from engine.drivers.firewall.choose import open_firewall
 from engine.drivers.firewall.host_ports import HostPorts
 from engine.drivers.firewall.rules import Firewall
+from engine.drivers.logs.forward.forwarder import Forwarders
 from engine.drivers.logs.rotate import Rotator
 from engine.drivers.netlink.netlink import Netlink
 from engine.drivers.registry.settings import Proxies, RegistrySettings, proxies_of
@@ -44,12 +45,14 @@ class Drivers:
     host_ports: HostPorts
     transport: Transport
     rotator: Rotator
+    forwarders: Forwarders
     spool: Path
 
     async def close(self) -> None:
         """Stop what the drivers do in the background; what containers use stays."""
         await self.transport.close()
         await self.rotator.close()
+        await self.forwarders.close()
         await self.overlay.close()
         await self.conmon.close()
         await self.confine.close()
@@ -91,6 +94,7 @@ async def start_drivers(config: Config) -> Drivers:
         host_ports=HostPorts(),
         transport=Transport(registry_settings(config)),
         rotator=Rotator(),
+        forwarders=Forwarders(),
         spool=spool,
     )
 

@@ -24,7 +24,7 @@ from engine.domain.containers.endpoint_rules import require_valid_endpoint
 from engine.domain.containers.erase import Belongings
 from engine.domain.containers.failures import ImageMountUnsupported
 from engine.domain.containers.limits import Limits, enforceable
-from engine.domain.containers.log_options import require_valid_logging
+from engine.domain.containers.log_drivers.drivers import require_valid_logging
 from engine.domain.containers.merge import Defaults, merge_config, merge_host_config, path_and_args
 from engine.domain.containers.mounts import MountContext, resolve_mounts
 from engine.domain.containers.network_settings import requested_networks
@@ -132,7 +132,7 @@ class Creator:
         host_config = self._peers.with_ids(merge_host_config(host_config, around.defaults))
         hostname = around.defaults.hostname if host_config.network_mode == "host" else ids.short(container_id)
         config = merge_config(options.config, image.config, host_config, hostname)
-        require_valid_logging(host_config.log_config, around.limits.log_drivers)
+        require_valid_logging(host_config.log_config)
         path, args = path_and_args(config)
         return Container(
             id=container_id,

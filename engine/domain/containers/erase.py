@@ -8,6 +8,7 @@ import shutil
 
 from engine.core.model.container import Container, Status
 from engine.domain.containers.announce import Announcer
+from engine.domain.containers.log_files import LogFiles
 from engine.domain.containers.paths import ContainerPaths
 from engine.domain.containers.table import ContainerTable
 from engine.domain.containers.wait import Waits
@@ -19,15 +20,19 @@ from engine.drivers.storage.overlay import OverlayDriver
 class Belongings:
     """What a container holds in the other parts of the daemon."""
 
-    def __init__(self, overlay: OverlayDriver, images: Images, volumes: Volumes, paths: ContainerPaths) -> None:
+    def __init__(
+        self, overlay: OverlayDriver, images: Images, volumes: Volumes, paths: ContainerPaths, logs: LogFiles
+    ) -> None:
         self._overlay = overlay
         self._images = images
         self._volumes = volumes
         self._paths = paths
+        self._logs = logs
 
     async def give_up(self, container: Container, *, remove_volumes: bool) -> None:
         """Remove the writable layer and the directories, and release image and volumes."""
         await self._overlay.remove(container.id)
+        await self._logs.release(container.id)
         await asyncio.to_thread(shutil.rmtree, self._paths.home(container.id), ignore_errors=True)
         self._images.release(container.image, container.id)
         self._volumes.release(container.id)

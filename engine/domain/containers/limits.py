@@ -26,8 +26,8 @@ class InvalidLimit(InvalidParameter):
 class Limits:
     """What the kernel and its mounted cgroup controllers can do, and what the daemon offers.
 
-    `cpus` and `memory_nodes` are lists as the kernel writes them (`0-3`); `log_drivers` and `runtimes` are the names
-    that a container may ask for. `systemd_cgroups`: the systemd cgroup driver is used, so that parents must be slices.
+    `cpus` and `memory_nodes` are lists as the kernel writes them (`0-3`); `runtimes` are the names that a container may
+    ask for. `systemd_cgroups`: the systemd cgroup driver is used, so that parents must be slices.
     """
 
     cgroup_v2: bool = False
@@ -53,7 +53,6 @@ class Limits:
     systemd_cgroups: bool = False
     seccomp: bool = True
     runtimes: Sequence[str] = ("runc",)
-    log_drivers: Sequence[str] = ("json-file", "local", "none")
 
 
 def require_valid_limits(host_config: HostConfig, limits: Limits) -> None:

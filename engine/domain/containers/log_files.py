@@ -1,82 +1,113 @@
-"""The logs of containers: where they are, how they are bounded, and `docker logs`."""
+"""The logs of containers: where they are, how they are bounded, where they are sent, and `docker logs`."""
 
 import asyncio
+import logging
+import os
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from pathlib import Path
 
-from engine.core.model.container import Container, LogConfig, Status
-from engine.core.units import ram_in_bytes
+from engine.core.model.container import Container, Status
 from engine.domain.containers.failures import LoggingNotInitialized, LogsUnreadable, NoStreamChosen
+from engine.domain.containers.log_drivers import drivers, files
 from engine.domain.containers.paths import ContainerPaths
 from engine.domain.containers.wait import Condition, Waits
+from engine.drivers.logs.forward.address import DialFailed
+from engine.drivers.logs.forward.forwarder import ForwardedLog, Forwarders
 from engine.drivers.logs.reader import LogChunk, LogOptions, read
 from engine.drivers.logs.rotate import LogBounds, Rotator
 from engine.drivers.runtime.conmon import MonitorOptions
 
-_READABLE = ("json-file", "local", "")
+log = logging.getLogger(__name__)
+_RUNNING = (Status.RUNNING, Status.PAUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class LogDrivers:
+    """What works on log files in the background."""
+
+    rotator: Rotator
+    forwarders: Forwarders
 
 
 class LogFiles:
-    """Gives each run its log file, keeps the files within bounds, and reads them."""
+    """Gives each run its log file, keeps the files within bounds, sends them to collectors, and reads them."""
 
-    def __init__(self, paths: ContainerPaths, rotator: Rotator, waits: Waits) -> None:
+    def __init__(self, paths: ContainerPaths, drivers: LogDrivers, waits: Waits) -> None:
         self._paths = paths
-        self._rotator = rotator
+        self._rotator = drivers.rotator
+        self._forwarders = drivers.forwarders
         self._waits = waits
 
     async def monitor_options(self, container: Container, bundle: Path) -> MonitorOptions:
-        """Return what the monitor of a new run is told, and bound its log from now on."""
-        bounds = log_bounds(container.host_config.log_config)
-        logged = container.host_config.log_config.type != "none"
-        await self.follow(container)
+        """Return what the monitor of a new run is told; from now on its log is bounded and sent.
+
+        Raises LoggingNotInitialized.
+        """
+        kept = drivers.is_kept(container.host_config.log_config)
+        if kept:
+            await self._begin(container)
         return MonitorOptions(
             container_id=container.id,
             bundle=bundle,
-            log_path=self._paths.log(container.id) if logged else None,
-            log_size_max=bounds.total,
+            log_path=self._paths.log(container.id) if kept else None,
             tty=container.config.tty,
             stdin=container.config.open_stdin,
             leave_stdin_open=not container.config.stdin_once,
         )
 
-    async def follow(self, container: Container) -> None:
-        """Keep a running container's log within its bounds."""
-        if container.host_config.log_config.type != "none":
-            bounds = log_bounds(container.host_config.log_config)
-            self._rotator.add(
-                container.id, self._paths.log(container.id), self._paths.bundle(container.id) / "ctl", bounds
-            )
+    async def _begin(self, container: Container) -> None:
+        try:
+            bounds = files.bounds(container)
+            destination = drivers.destination(container, os.uname().nodename)
+            if destination is not None:
+                await self._forwarders.start(self._forwarded(container.id), destination)
+        except (DialFailed, ValueError) as error:
+            raise LoggingNotInitialized(str(error)) from error
+        self._bound(container.id, bounds)
+
+    async def restore(self, container: Container, *, running: bool) -> None:
+        """Look after the log of a container that an earlier daemon started; of one that is over, send what is left."""
+        if not drivers.is_kept(container.host_config.log_config):
+            return
+        try:
+            if running:
+                self._bound(container.id, files.bounds(container))
+            destination = drivers.destination(container, os.uname().nodename)
+        except ValueError as error:
+            log.error("the log of container %s is not looked after: %s", container.id, error)
+            return
+        if destination is not None:
+            await self._forwarders.resume(self._forwarded(container.id), destination, running=running)
+
+    def _bound(self, container_id: str, bounds: LogBounds) -> None:
+        self._rotator.add(container_id, self._paths.log(container_id), self._paths.bundle(container_id) / "ctl", bounds)
+
+    def _forwarded(self, container_id: str) -> ForwardedLog:
+        return ForwardedLog(container_id, self._paths.log(container_id), self._paths.log_position(container_id))
 
     def unfollow(self, container_id: str) -> None:
-        """The run is over: nothing grows any more."""
+        """The run is over: nothing grows any more, and what is left is sent."""
         self._rotator.remove(container_id)
+        self._forwarders.finish(container_id)
+
+    async def release(self, container_id: str) -> None:
+        """The container's files are about to be removed: go on sending without them."""
+        await self._forwarders.release(container_id)
 
     def read(self, container: Container, options: LogOptions) -> AsyncGenerator[LogChunk, None]:
         """Return the log's chunks, following until the container's end where asked. Raises LogsUnreadable."""
         if not (options.stdout or options.stderr):
             raise NoStreamChosen
-        if container.host_config.log_config.type not in _READABLE:
+        if not drivers.is_readable(container.host_config.log_config):
             raise LogsUnreadable
         return read(self._paths.log(container.id), options, self._ended(container))
 
     def _ended(self, container: Container) -> asyncio.Event:
         ended = asyncio.Event()
-        if container.state.status in (Status.RUNNING, Status.PAUSED, Status.RESTARTING):
+        if container.state.status in (*_RUNNING, Status.RESTARTING):
             future = self._waits.arm(container, Condition.NEXT_EXIT)
             future.add_done_callback(lambda _: ended.set())
         else:
             ended.set()
         return ended
-
-
-def log_bounds(config: LogConfig) -> LogBounds:
-    """Return the size and number of log files that `max-size` and `max-file` ask for. Raises LoggingNotInitialized."""
-    options = config.config or {}
-    defaults = LogBounds()
-    size, files = options.get("max-size", "-1"), options.get("max-file", str(defaults.max_files))
-    if not files.isdecimal():
-        raise LoggingNotInitialized(f'strconv.Atoi: parsing "{files}": invalid syntax')
-    try:
-        return LogBounds(defaults.max_size if size == "-1" else ram_in_bytes(size), max(int(files), 1))
-    except ValueError as error:
-        raise LoggingNotInitialized(f"invalid size: '{size}'") from error

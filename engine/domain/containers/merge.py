@@ -12,6 +12,7 @@ import msgspec
 
 from engine.core.errors import InvalidParameter
 from engine.core.model.container import ContainerConfig, Healthcheck, HostConfig, LogConfig, RestartPolicy
+from engine.domain.containers.log_drivers.files import CACHE_OPTIONS
 from engine.domain.containers.spec.security import READONLY_PATHS, masked_paths
 
 V = TypeVar("V")
@@ -147,7 +148,8 @@ def merge_host_config(host_config: HostConfig, defaults: Defaults) -> HostConfig
 
 def _log_config(own: LogConfig, defaults: Defaults) -> LogConfig:
     driver = own.type or defaults.log_driver
-    inherited = defaults.log_options if driver == defaults.log_driver else {}
+    own_kind = driver == defaults.log_driver
+    inherited = {k: v for k, v in defaults.log_options.items() if own_kind or k in CACHE_OPTIONS}
     return LogConfig(type=driver, config={**inherited, **(own.config or {})})
 
 

@@ -19,6 +19,10 @@ class ContainerPaths:
         """Its log file, in the format of conmon."""
         return self.home(container_id) / f"{container_id}.log"
 
+    def log_position(self, container_id: str) -> Path:
+        """How much of the log has been sent to a collector."""
+        return self.home(container_id) / "forward" / "position.json"
+
     def hostname(self, container_id: str) -> Path:
         """What the container sees as /etc/hostname."""
         return self.home(container_id) / "hostname"

@@ -74,10 +74,11 @@ class Restorer:
             await self._holdings.take_again(container, running=container.id in alive)
         await self._holdings.drop_orphans(alive)
         for container in alive.values():
-            await logs.follow(container)
+            await logs.restore(container, running=True)
             self._supervisor.watch(container)
         for container in self._table.all():
             if container.id not in alive:
+                await logs.restore(container, running=False)
                 await self._tidy(container)
 
     def _is_alive(self, container: Container) -> bool:

@@ -13,6 +13,7 @@ import engine
 from engine.core import times
 from engine.core.model.container import Status
 from engine.core.model.product import DOCKER_VERSION, WHARF_VERSION
+from engine.domain.containers.log_drivers.drivers import DRIVERS as LOG_DRIVERS
 from engine.domain.containers.table import ContainerTable
 from engine.domain.events.bus import EventBus
 from engine.domain.system import host
@@ -60,7 +61,7 @@ class InfoSettings:
     cgroup_v2: bool = False
     security_options: Sequence[str] = ("name=seccomp,profile=builtin",)
     network_drivers: Sequence[str] = ("bridge", "host", "null")
-    log_drivers: Sequence[str] = ("json-file", "local")
+    log_drivers: Sequence[str] = LOG_DRIVERS
     init_version: str = ""
     warnings: Sequence[str] = ()
 

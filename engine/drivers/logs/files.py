@@ -10,12 +10,20 @@ import re
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from engine.drivers.logs.parse import FLAG
+from engine.drivers.logs.parse import FLAG, TIME_END
 
 Identity = tuple[int, int]
 _ATTEMPTS = 20
 _TAIL_BLOCK, _TAIL_BLOCK_MAX = 16 << 10, 256 << 10
+
+
+class Mark(NamedTuple):
+    """A place in a log: a file, known by the time of its first record whatever its name is by now, and bytes in it."""
+
+    head: bytes
+    offset: int
 
 
 @dataclass(slots=True)
@@ -38,6 +46,11 @@ class OpenLog:
     def size(self) -> int:
         """Return the file's size in bytes."""
         return os.fstat(self.fd).st_size
+
+    def head(self) -> bytes:
+        """Return the time of the first record, nothing where there is none."""
+        head = os.pread(self.fd, TIME_END, 0)
+        return head if len(head) == TIME_END else b""
 
 
 def rotated(path: Path) -> list[tuple[int, Path]]:
@@ -97,12 +110,12 @@ def close_all(logs: "deque[OpenLog] | list[OpenLog]") -> None:
 
 
 class LogSequence:
-    """Reads a log from its beginning, or from its last lines, to its end; `follow`: and on, through rotations."""
+    """Reads a log from its beginning, its last lines or a mark, to its end; `follow`: and on, through rotations."""
 
-    def __init__(self, path: Path, *, tail: int | None = None, follow: bool = False) -> None:
+    def __init__(self, path: Path, *, tail: int | None = None, start: Mark | None = None, follow: bool = False) -> None:
         self._path = path
         self._follow = follow
-        opened = open_all(path)
+        opened = open_all(path) if start is None else _from_mark(open_all(path), start)
         for log in opened if not follow else opened[:-1]:
             log.limit = log.size()
         self._files = deque(opened if tail is None else _last_lines(opened, tail))
@@ -140,10 +153,35 @@ class LogSequence:
         self._files.extend(opened[behind:])
         return len(self._files) > 1
 
+    def mark(self, unused: int = 0) -> Mark | None:
+        """Return the place that has been read to, without the last bytes; None where it cannot be told yet."""
+        head = self._files[0].head() if self._files else b""
+        return Mark(head, self._files[0].position - unused) if head else None
+
+    def hold(self) -> None:
+        """Open all that there is to read: the names are about to go."""
+        known = {log.identity for log in self._files}
+        for log in open_all(self._path):
+            if log.identity in known or (known and log.head() < self._files[0].head()):
+                close_all([log])
+            else:
+                self._files.append(log)
+        self._follow = False
+
     def close(self) -> None:
         """Close the files."""
         close_all(self._files)
         self._files.clear()
+
+
+def _from_mark(files: list[OpenLog], start: Mark) -> list[OpenLog]:
+    """Keep what is behind a mark: its file, or where that is gone, all younger ones."""
+    kept = [log for log in files if log.head() >= start.head or not log.head()]
+    close_all([log for log in files if log not in kept])
+    for log in kept:
+        if log.head() == start.head and log.size() >= start.offset:
+            log.position = start.offset
+    return kept
 
 
 def _last_lines(files: list[OpenLog], wanted: int) -> list[OpenLog]:

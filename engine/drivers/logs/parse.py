@@ -35,6 +35,18 @@ def stamp(instant: int) -> bytes:
     return f"{text}.{nanos:09d}".encode()
 
 
+def normal_record(record: bytes, last: bytes) -> bytes:
+    """Return a record with its time in UTC. What is no record is shown as it is, with the time `last`."""
+    if record[TIME_END:TEXT] in _NORMAL:
+        return record
+    found = _RECORD.fullmatch(record)
+    if found is None:
+        return last + b"+00:00 stdout F " + record
+    second, fraction, zone, stream, flag, text = found.groups()
+    instant = datetime.fromisoformat((second + zone.replace(b"Z", b"+00:00")).decode()).astimezone(UTC)
+    return b"%b+00:00 %b %b %b" % (instant.strftime("%Y-%m-%dT%H:%M:%S").encode() + fraction, stream, flag, text)
+
+
 class Parser:
     """Turns the bytes of a log, fed in order, into chunks."""
 
@@ -79,17 +91,9 @@ class Parser:
         return records
 
     def _normal(self, record: bytes) -> bytes:
-        """Return a record with its time in UTC. What is no record is shown as it is, rather than dropped."""
-        if record[TIME_END:TEXT] in _NORMAL:
-            self._last = record[:TIME_END]
-            return record
-        found = _RECORD.fullmatch(record)
-        if found is None:
-            return self._last + b"+00:00 stdout F " + record
-        second, fraction, zone, stream, flag, text = found.groups()
-        instant = datetime.fromisoformat((second + zone.replace(b"Z", b"+00:00")).decode()).astimezone(UTC)
-        self._last = instant.strftime("%Y-%m-%dT%H:%M:%S").encode() + fraction
-        return b"%b+00:00 %b %b %b" % (self._last, stream, flag, text)
+        record = normal_record(record, self._last)
+        self._last = record[:TIME_END]
+        return record
 
     def _output(self, records: list[bytes]) -> list[LogChunk]:
         runs = self._runs(records)

@@ -6,20 +6,17 @@ make up a log in `files.py`.
 """
 
 import asyncio
-import contextlib
 import threading
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-from engine.core import times
-from engine.drivers.linux.inotify import DirectoryWatch
+from engine.drivers.logs.changes import Changes
 from engine.drivers.logs.files import LogSequence
 from engine.drivers.logs.options import LogChunk, LogOptions
 from engine.drivers.logs.parse import Parser
 
 __all__ = ["LogChunk", "LogOptions", "read"]
 _BLOCK = 256 << 10
-_POLL_SECONDS = 0.2
 
 
 async def read(path: Path, options: LogOptions, ended: asyncio.Event | None = None) -> AsyncGenerator[LogChunk, None]:
@@ -29,7 +26,7 @@ async def read(path: Path, options: LogOptions, ended: asyncio.Event | None = No
     Raises OSError.
     """
     source = _Source(path, options)
-    changes = _Changes(path.parent, ended) if options.follow and ended is not None else None
+    changes = Changes(path.parent, ended) if options.follow and ended is not None else None
     try:
         while True:
             last = changes is None or changes.arm()
@@ -76,41 +73,3 @@ class _Source:
         with self._lock:
             if self._sequence is not None:
                 self._sequence.close()
-
-
-class _Changes:
-    """Tells a follower when to look again."""
-
-    def __init__(self, directory: Path, ended: asyncio.Event) -> None:
-        self._ended = ended
-        self._changed = asyncio.Event()
-        self._end = asyncio.get_running_loop().create_task(self._wake_at_end(), name="log-end")
-        try:
-            self._watch: DirectoryWatch | None = DirectoryWatch(directory, self._changed.set)
-        except OSError:
-            self._watch = None
-
-    async def _wake_at_end(self) -> None:
-        await self._ended.wait()
-        self._changed.set()
-
-    def arm(self) -> bool:
-        """Notice changes from now on; return whether there will be no more."""
-        self._changed.clear()
-        return self._ended.is_set()
-
-    async def wait(self, until: int) -> bool:
-        """Wait for a change; return False where the time `until` comes first (0: no such time)."""
-        seconds = _POLL_SECONDS if self._watch is None else None
-        if until:
-            seconds = max(0.0, min((until - times.now()) / 1e9, 3600.0 if seconds is None else seconds))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._changed.wait()
-        return not until or until > times.now()
-
-    def close(self) -> None:
-        """Stop."""
-        self._end.cancel()
-        if self._watch is not None:
-            self._watch.close()

@@ -30,10 +30,11 @@ _REOPEN = b"2 0 0\n"
 
 @dataclass(frozen=True, slots=True)
 class LogBounds:
-    """Bytes of one file, and how many files; the default is that of Docker's `local` driver."""
+    """Bytes of one file, how many files, whether older ones are compressed; the sizes are Docker's `local` driver's."""
 
     max_size: int = 20 << 20
     max_files: int = 5
+    compress: bool = False
 
     @property
     def total(self) -> int:

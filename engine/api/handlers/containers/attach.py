@@ -13,6 +13,7 @@ from engine.api.transport.stream import ByteStream
 from engine.api.wire import query
 from engine.core.errors import Conflict, WharfError
 from engine.core.model.container import Container, Status
+from engine.domain.containers.log_drivers import attributes
 from engine.domain.containers.log_files import LogFiles
 from engine.domain.containers.streams import Streams, wanted_streams
 from engine.domain.containers.table import ContainerTable
@@ -108,8 +109,6 @@ class StreamHandlers:
 
 
 def _log_options(request: web.BaseRequest, container: Container) -> LogOptions:
-    details = query.boolean(request, "details")
-    labels = container.host_config.log_config.config or {}
     return LogOptions(
         stdout=query.boolean(request, "stdout"),
         stderr=query.boolean(request, "stderr"),
@@ -118,7 +117,7 @@ def _log_options(request: web.BaseRequest, container: Container) -> LogOptions:
         timestamps=query.boolean(request, "timestamps"),
         tail=_tail(query.text(request, "tail")),
         follow=query.boolean(request, "follow"),
-        details=_details(container, labels) if details else "",
+        details=attributes.details(container) if query.boolean(request, "details") else "",
         frame=None if container.config.tty else frame,
     )
 
@@ -126,11 +125,3 @@ def _log_options(request: web.BaseRequest, container: Container) -> LogOptions:
 def _tail(text: str) -> int | None:
     """Docker takes anything that is not a number for "all"."""
     return int(text) if text.isdigit() else None
-
-
-def _details(container: Container, options: dict[str, str]) -> str:
-    """Return the `key=value` pairs that log options `labels` and `env` select, as `--details` prints them."""
-    labels, env = container.config.labels or {}, dict(e.partition("=")[::2] for e in container.config.env or ())
-    chosen = {k: labels[k] for k in options.get("labels", "").split(",") if k in labels}
-    chosen |= {k: env[k] for k in options.get("env", "").split(",") if k in env}
-    return ",".join(f"{k}={v}" for k, v in sorted(chosen.items())) + " "

@@ -155,6 +155,13 @@ class FakeAnnouncer:
         self.told.append((container.id, action))
 
 
+class NoLogs:
+    """Nothing is being sent."""
+
+    async def release(self, container_id):
+        pass
+
+
 class Workshop:
     """A creator with everything it needs."""
 
@@ -163,14 +170,13 @@ class Workshop:
         self.store, self.images = FakeStore(), FakeImages(busybox, rich)
         self.volumes, self.overlay, self.announcer = FakeVolumes(), FakeOverlay(), FakeAnnouncer()
         self.table = ContainerTable(self.store)
-        belongings = Belongings(self.overlay, self.images, self.volumes, self.paths)
+        belongings = Belongings(self.overlay, self.images, self.volumes, self.paths, NoLogs())
         limits = Limits(
             cpu_count=2,
             cpus="0-1",
             blkio_weight=False,
             blkio_weight_device=False,
             runtimes=("runc", "io.containerd.runc.v2"),
-            log_drivers=("json-file", "local", "journald", "syslog"),
         )
         around = Surroundings(self.paths, Defaults(hostname="vm"), limits, self.announcer, find_network)
         self.creator = Creator(self.table, self.images, self.volumes, self.overlay, belongings, around)

@@ -1,0 +1,27 @@
+"""What is wrong with log drivers and their options, with dockerd's texts."""
+
+from engine.core.errors import InvalidParameter
+
+
+class UnknownLogDriver(InvalidParameter):
+    """No log driver has that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'error looking up logging plugin {name}: plugin "{name}" not found')
+
+
+class UnknownLogOption(InvalidParameter):
+    """The driver has no such option."""
+
+    def __init__(self, option: str, driver: str) -> None:
+        super().__init__(_UNKNOWN.get(driver, "unknown log opt '{}' for {} log driver").format(option, driver))
+
+
+_UNKNOWN = {
+    "local": "unknown log opt '{}' for log driver {}",
+    "gelf": 'unknown log opt "{}" for {} log driver',
+}
+
+
+class InvalidLogOption(InvalidParameter):
+    """An option's value makes no sense."""

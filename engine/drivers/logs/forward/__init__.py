@@ -1,0 +1,1 @@
+"""Container logs on their way to collectors: journald, syslog, fluentd, GELF."""

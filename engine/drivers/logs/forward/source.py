@@ -1,0 +1,129 @@
+"""A log as packets for a collector, from where the last daemon stopped: at most some hundred kilobytes at a time.
+
+The position is kept beside the log, in a directory of its own: what watches the log is not woken by it.
+"""
+
+import contextlib
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from engine.drivers.logs.files import LogSequence, Mark
+from engine.drivers.logs.forward.encoder import Encoder
+from engine.drivers.logs.forward.entries import Assembler, Entry, OpenLine
+
+_BLOCK = 64 << 10
+
+
+class _Position(msgspec.Struct):
+    """How far a log has been delivered: a mark, and the lines whose beginnings are before it."""
+
+    head: bytes = b""
+    offset: int = 0
+    open: dict[int, OpenLine] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Packets that go out together, and the position behind them, as it is written."""
+
+    packets: Sequence[bytes]
+    position: bytes
+
+
+class Source:
+    """Reads a log. All methods block and may wait for each other; call them in a thread."""
+
+    def __init__(self, log: Path, position: Path, encoder: Encoder) -> None:
+        self._log = log
+        self._position = position
+        self._encoder = encoder
+        self._sequence: LogSequence | None = None
+        self._assembler = Assembler()
+        self._carry = b""
+        self._mark: Mark | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def next(self) -> Batch | None:
+        """Return the next packets, None where there are no more for now. Raises OSError."""
+        with self._lock:
+            while not self._closed:
+                data = self._opened().read(_BLOCK)
+                if not data:
+                    return None
+                entries = self._entries(data)
+                if entries:
+                    return self._batch(entries)
+        return None
+
+    def rest(self) -> Batch | None:
+        """Return what is left of lines that will never end: the container is over."""
+        with self._lock:
+            entries = self._assembler.flush()
+            return self._batch(entries) if entries else None
+
+    def hold(self) -> None:
+        """Open all that there is to read: the files are about to be removed."""
+        with self._lock:
+            if not self._closed:
+                self._opened().hold()
+
+    def save(self, position: bytes) -> None:
+        """Write a position down, so that any later daemon goes on there."""
+        with contextlib.suppress(FileNotFoundError):  # The container is gone.
+            self._position.parent.mkdir(mode=0o700, exist_ok=True)
+            fresh = self._position.with_suffix(".new")
+            fresh.write_bytes(position)
+            fresh.replace(self._position)
+
+    def close(self) -> None:
+        """Close the files."""
+        with self._lock:
+            self._closed = True
+            if self._sequence is not None:
+                self._sequence.close()
+
+    def _opened(self) -> LogSequence:
+        if self._sequence is None:
+            known = self._load()
+            self._mark = Mark(known.head, known.offset) if known.head else None
+            self._assembler = Assembler(known.open)
+            self._sequence = LogSequence(self._log, start=self._mark, follow=True)
+        return self._sequence
+
+    def _load(self) -> _Position:
+        """A position that cannot be read is none: lines may come twice, but none is missing."""
+        try:
+            return msgspec.json.decode(self._position.read_bytes(), type=_Position)
+        except (OSError, msgspec.DecodeError):
+            return _Position()
+
+    def _entries(self, data: bytes) -> list[Entry]:
+        block = self._carry + data
+        end = block.rfind(b"\n")
+        self._carry = block[end + 1 :]
+        return self._assembler.feed(block[:end].split(b"\n")) if end >= 0 else []
+
+    def _batch(self, entries: Sequence[Entry]) -> Batch:
+        self._mark = self._opened().mark(len(self._carry)) or self._mark
+        head, offset = self._mark or (b"", 0)
+        return Batch(self._encoder.encode(entries), msgspec.json.encode(_Position(head, offset, self._assembler.open)))
+
+
+def is_behind(position: Path, log: Path) -> bool:
+    """Tell whether a log may have what has not been delivered. Blocks; call in a thread."""
+    try:
+        newest = log.stat().st_size
+        known = msgspec.json.decode(position.read_bytes(), type=_Position)
+        with log.open("rb") as file:
+            head = os.pread(file.fileno(), len(known.head), 0)
+    except FileNotFoundError:
+        return log.exists()
+    except (OSError, msgspec.DecodeError):
+        return True
+    return (head, newest) != (known.head, known.offset) or bool(known.open)
