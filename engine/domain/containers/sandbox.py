@@ -142,7 +142,7 @@ class SandboxPreparer:
         if any(n.dns_names for n in networks.values()):
             host = etc_files.HostResolver(str(_HOST_RESOLV_CONF), _read(_HOST_RESOLV_CONF))
             return etc_files.embedded_resolv_conf(host, wanted)
-        return etc_files.own_resolv_conf(_host_resolver(), wanted)
+        return etc_files.own_resolv_conf(host_resolver(), wanted)
 
     def _wanted(self, container: Container) -> etc_files.Resolver:
         host = container.host_config
@@ -173,7 +173,7 @@ def _change_address(hosts: Path, name: str, address: str) -> None:
         hosts.write_text(changed)
 
 
-def _host_resolver() -> etc_files.HostResolver:
+def host_resolver() -> etc_files.HostResolver:
     """Return the file that names servers which containers can reach. Blocks; call in a thread."""
     text = _read(_HOST_RESOLV_CONF)
     if etc_files.is_local_stub(text) and (servers := _read(_RESOLVED_CONF)):

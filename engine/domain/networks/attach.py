@@ -99,7 +99,8 @@ class Attacher:
         self._live[request.container_id] = live
         for endpoint in (p.endpoint for p in planned):
             self._endpoints.add(endpoint)
-            self.announce("connect", endpoint)
+            if not request.silent:
+                self.announce("connect", endpoint)
         return Attached(sandbox, by_name([p.endpoint for p in planned]))
 
     def _plan(self, request: SandboxRequest, undo: AsyncExitStack) -> list[Planned]:
@@ -175,7 +176,8 @@ class Attacher:
         endpoints = self._endpoints.of_container(container_id)
         for endpoint in endpoints:
             self._endpoints.remove(endpoint)
-            self.announce("disconnect", endpoint)
+            if not live.request.silent:
+                self.announce("disconnect", endpoint)
         try:
             await self.unpublish(live.published)
         except OSError as error:

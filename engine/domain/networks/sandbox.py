@@ -9,7 +9,10 @@ from engine.core.model.network import EndpointSettings, PortBinding
 
 @dataclass(frozen=True, slots=True)
 class SandboxRequest:
-    """A container's wishes: endpoints by network name or id, ports such as `80/tcp`, name servers."""
+    """A container's wishes: endpoints by network name or id, ports such as `80/tcp`, name servers.
+
+    `silent`: it is no container but a build's step, of which no events tell.
+    """
 
     container_id: str
     name: str
@@ -19,6 +22,7 @@ class SandboxRequest:
     exposed_ports: Sequence[str] = ()
     publish_all: bool = False
     dns: Sequence[str] = ()
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
