@@ -138,6 +138,10 @@ class Snapshots:
         finally:
             self._stores.trees.drop(tree)
 
+    async def unmount(self, tree: WorkTree) -> None:
+        """Unmount a tree before its time, so that what was changed can be looked at. Raises OSError."""
+        await self._stores.trees.unmount(tree)
+
     async def commit(self, tree: WorkTree) -> Layer:
         """Make what has changed in a tree, which nobody uses any more, a layer. Raises OSError."""
         await self._stores.trees.unmount(tree)

@@ -1,0 +1,96 @@
+"""The networks of commands: a namespace on the default bridge, one without any interface, or the host's.
+
+A command without special rights cannot change a namespace, so one serves many commands, one after another; it goes when
+nobody has needed it for a while.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from engine.core import ids
+from engine.core.model.network import EndpointSettings
+from engine.domain.builder.llb.ops import NetMode
+from engine.domain.networks.networks import Networks
+from engine.domain.networks.sandbox import SandboxRequest
+
+_IDLE = 5.0
+_NONE = "none"
+_BRIDGE = "bridge"
+
+
+@dataclass(eq=False, slots=True)
+class _Namespace:
+    """A namespace that nobody uses at the moment."""
+
+    holder: str
+    path: str
+    network: str
+    expiry: asyncio.TimerHandle | None = None
+
+
+class StepNetworks:
+    """Lends namespaces."""
+
+    def __init__(self, networks: Networks) -> None:
+        self._networks = networks
+        self._idle: list[_Namespace] = []
+        self._removals: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def use(self, mode: NetMode, network: str, *, spoiled: bool) -> AsyncIterator[str | None]:
+        """Lend a namespace's path; None is the host's. `network` is used where the mode leaves it open.
+
+        A `spoiled` one is changed by its command and serves no other. Raises WharfError.
+        """
+        if mode is NetMode.HOST or (mode is NetMode.SANDBOX and network == "host"):
+            yield None
+            return
+        wanted = _NONE if mode is NetMode.NONE else network if network not in ("", "default") else _BRIDGE
+        namespace = self._taken(wanted) or await self._made(wanted)
+        try:
+            yield namespace.path
+        finally:
+            if spoiled or wanted not in (_BRIDGE, _NONE):
+                self._remove(namespace)
+            else:
+                self._keep(namespace)
+
+    def _taken(self, network: str) -> _Namespace | None:
+        for namespace in self._idle:
+            if namespace.network == network:
+                self._idle.remove(namespace)
+                if namespace.expiry is not None:
+                    namespace.expiry.cancel()
+                return namespace
+        return None
+
+    async def _made(self, network: str) -> _Namespace:
+        holder = ids.new_id()
+        request = SandboxRequest(holder, f"build-{holder[:12]}", networks={network: EndpointSettings()}, silent=True)
+        attached = await self._networks.attach(request)
+        return _Namespace(holder, attached.sandbox.netns, network)
+
+    def _keep(self, namespace: _Namespace) -> None:
+        self._idle.append(namespace)
+        namespace.expiry = asyncio.get_running_loop().call_later(_IDLE, self._expire, namespace)
+
+    def _expire(self, namespace: _Namespace) -> None:
+        self._idle.remove(namespace)
+        self._remove(namespace)
+
+    def _remove(self, namespace: _Namespace) -> None:
+        detaching = self._networks.detach(namespace.holder)
+        task = asyncio.get_running_loop().create_task(detaching, name="step-network-removal")
+        self._removals.add(task)
+        task.add_done_callback(self._removals.discard)
+
+    async def close(self) -> None:
+        """Remove what is idle."""
+        for namespace in self._idle:
+            if namespace.expiry is not None:
+                namespace.expiry.cancel()
+            self._remove(namespace)
+        self._idle.clear()
+        await asyncio.gather(*self._removals, return_exceptions=True)
