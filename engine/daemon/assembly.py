@@ -9,6 +9,7 @@ from engine.api.app import Handlers
 from engine.config.reload import RELOADED
 from engine.config.settings import Config
 from engine.core.model.event import EventType
+from engine.daemon.builder import Builder, build_builder
 from engine.daemon.containers import Containers, build_containers
 from engine.daemon.drivers import Drivers, registry_settings, start_drivers
 from engine.daemon.resources import Resources, build_resources, gc_policy
@@ -30,6 +31,7 @@ class Daemon:
         drivers: Drivers,
         resources: Resources,
         containers: Containers,
+        builder: Builder,
         system: System,
     ) -> None:
         self.config = config
@@ -41,10 +43,12 @@ class Daemon:
         self._drivers = drivers
         self._resources = resources
         self._containers = containers
+        self._builder = builder
 
     async def restore(self) -> None:
         """Find everything as it is, finish what was interrupted, then look after it. Raises OSError, WharfError."""
         await self._resources.volumes.restore()
+        await self._builder.restore()
         await remove_orphans(self._containers.table, self._drivers.overlay, self._containers.paths)
         await self._containers.restorer.restore(self._containers.logs)
         await self._resources.images.restored()
@@ -68,6 +72,7 @@ class Daemon:
         await self._containers.health.close()
         await self._containers.supervisor.close()
         self._containers.execs.close()
+        await self._builder.close()
         await self._resources.close()
         await self._drivers.close()
 
@@ -78,5 +83,7 @@ async def assemble(config: Config) -> Daemon:
     abilities = await asyncio.to_thread(detect, _CGROUP_ROOT, v2=drivers.cgroups.v2)
     resources = await build_resources(config, drivers)
     containers = build_containers(config, drivers, resources, abilities)
+    # Before the first garbage collection, which would take what the cache keeps.
+    builder = build_builder(config, drivers, resources, containers)
     system = build_system(config, drivers, resources, containers, abilities)
-    return Daemon(config, drivers, resources, containers, system)
+    return Daemon(config, drivers, resources, containers, builder, system)

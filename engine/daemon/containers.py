@@ -53,6 +53,8 @@ class Containers:
     """The parts that handlers and the daemon's life use."""
 
     table: ContainerTable
+    host: Host
+    defaults: Defaults
     waits: Waits
     supervisor: Supervisor
     creator: Creator
@@ -113,6 +115,8 @@ def build_containers(config: Config, drivers: Drivers, resources: Resources, abi
     holdings = Holdings(resources.images, resources.networks, resources.volumes)
     return Containers(
         table=table,
+        host=host,
+        defaults=_defaults(config, drivers, host.facts.hostname),
         waits=ground.waits,
         supervisor=supervisor,
         creator=_creator(ground, belongings, host, limits),

@@ -26,7 +26,7 @@ _ALPHABET = string.ascii_lowercase + string.digits
 class CachedLayer(Struct, frozen=True, kw_only=True):
     """A layer. `place` is its name in the layer store, a chain ID when it is `placed`.
 
-    `diff_id` and `blob` are known once somebody needs them.
+    `diff_id` and `blob` are known once somebody needs them; `created` is 0 for an image's.
     """
 
     id: str
@@ -34,6 +34,7 @@ class CachedLayer(Struct, frozen=True, kw_only=True):
     placed: bool = False
     diff_id: str = ""
     blob: Descriptor | None = None
+    created: int = 0
 
 
 class CacheRecord(Struct, frozen=True, kw_only=True):

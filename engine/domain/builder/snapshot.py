@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from engine.core import times
 from engine.core.digest import chain_ids
 from engine.core.model.image import Descriptor, Image
 from engine.domain.builder.cache import BuildCache, CachedLayer
@@ -147,7 +148,7 @@ class Snapshots:
         await self._stores.trees.unmount(tree)
         name = f"sha256:{secrets.token_hex(32)}"
         await asyncio.to_thread(self._stores.layers.adopt, name, tree.upper)
-        return self.layer(CachedLayer(id=name, place=name))
+        return self.layer(CachedLayer(id=name, place=name, created=times.now()))
 
     async def size(self, layer: CachedLayer) -> int:
         """Return the bytes that a layer takes on the disk."""
