@@ -9,6 +9,7 @@ from engine.api.app import Handlers
 from engine.config.reload import RELOADED
 from engine.config.settings import Config
 from engine.core.model.event import EventType
+from engine.daemon.build_fronts import classic_handlers
 from engine.daemon.builder import Builder, build_builder
 from engine.daemon.containers import Containers, build_containers
 from engine.daemon.drivers import Drivers, registry_settings, start_drivers
@@ -37,6 +38,7 @@ class Daemon:
         self.config = config
         self.handlers: Sequence[Handlers] = [
             *build_handlers(config, drivers, resources, containers),
+            classic_handlers(config, drivers, resources, builder),
             *system_handlers(system, drivers, resources, containers),
         ]
         self._system = system

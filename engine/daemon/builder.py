@@ -7,6 +7,7 @@ from engine.daemon.containers import Containers
 from engine.daemon.drivers import Drivers
 from engine.daemon.resources import Resources
 from engine.domain.builder.cache import BuildCache
+from engine.domain.builder.classic.step_source import SCHEME, StepSource
 from engine.domain.builder.exporters.assemble import Assembler
 from engine.domain.builder.exporters.image import ImageExporter
 from engine.domain.builder.failures import UnknownSource
@@ -68,7 +69,8 @@ def build_builder(config: Config, drivers: Drivers, resources: Resources, contai
     commands = Commands(snapshots, caches, networks, _step_host(config, drivers, containers))
     resolver = ImageResolver(stores, resources.images, drivers.transport, resources.downloader)
     images = ImageSource(resolver, resources.images, ImageStores(snapshots, cache, stores.garbage, drivers.content))
-    sources: dict[str, Source] = {"docker-image": images, "local": LocalSource()}
+    steps = StepSource(resources.images, snapshots)
+    sources: dict[str, Source] = {"docker-image": images, "local": LocalSource(), SCHEME: steps}
     executors: dict[type, Executor] = {
         ExecOp: commands,
         FileOp: FileOperations(snapshots),

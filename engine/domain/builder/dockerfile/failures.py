@@ -23,7 +23,11 @@ def on_line(reason: str, lines: Lines) -> ParseFailed:
     return ParseFailed(f"dockerfile parse error on line {lines[0]}: {reason}", lines)
 
 
-class NothingToBuild(ParseFailed):
+class Unreadable(ParseFailed):
+    """Something that cannot even be taken apart into words."""
+
+
+class NothingToBuild(Unreadable):
     """A Dockerfile without a single instruction."""
 
     def __init__(self) -> None:

@@ -50,10 +50,11 @@ class Env(Instruction):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label(Instruction):
-    """Labels; `legacy`: written without `=`."""
+    """Labels; `legacy`: written without `=`; `literal`: from a client's options, nothing in them is replaced."""
 
     pairs: Pairs
     legacy: bool = False
+    literal: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

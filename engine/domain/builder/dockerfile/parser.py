@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from engine.domain.builder.dockerfile.failures import NothingToBuild, ParseFailed
+from engine.domain.builder.dockerfile.failures import NothingToBuild, Unreadable
 
 _DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*")
 _DIRECTIVES = frozenset({"escape", "syntax", "check"})
@@ -50,7 +50,7 @@ class Source:
 
 
 def parse(text: str) -> Source:
-    """Return a Dockerfile's instructions. Raises ParseFailed, NothingToBuild."""
+    """Return a Dockerfile's instructions. Raises Unreadable, NothingToBuild."""
     return _Parser(text).run()
 
 
@@ -96,14 +96,14 @@ class _Parser:
                 return
             name = match[1].lower()
             if name in self._source.directives:
-                raise ParseFailed(f"only one {name} parser directive can be used", (number, number))
+                raise Unreadable(f"only one {name} parser directive can be used", (number, number))
             self._source.directives[name] = match[2]
             if name == "escape":
                 self._set_escape(number, match[2])
 
     def _set_escape(self, number: int, value: str) -> None:
         if value not in ("`", "\\"):
-            raise ParseFailed(f"invalid escape token '{value}' does not match ` or \\", (number, number))
+            raise Unreadable(f"invalid escape token '{value}' does not match ` or \\", (number, number))
         self._source.escape = value
 
     def _next(self) -> str:
@@ -167,7 +167,7 @@ class _Parser:
             if (line.lstrip("\t") if chomp else line) == name:
                 return Heredoc(name, "".join(content), not quote, chomp)
             content.append(self._lines[self._at - 1] + "\n")
-        raise ParseFailed("unterminated heredoc", (start, self._at))
+        raise Unreadable("unterminated heredoc", (start, self._at))
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """Lines of a Dockerfile to typed instructions, with the errors of BuildKit's `frontend/dockerfile/instructions`.
 
-What cannot be read at all (ParseFailed) is told as it is; what makes no sense (InstructionWrong) gets the line's
+What cannot be read at all (Unreadable) is told as it is; what makes no sense (InstructionWrong) gets the line's
 number.
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.core import times
 from engine.core.model.container import Healthcheck
-from engine.domain.builder.dockerfile.failures import InstructionWrong, ParseFailed, on_line
+from engine.domain.builder.dockerfile.failures import InstructionWrong, ParseFailed, Unreadable, on_line
 from engine.domain.builder.dockerfile.flags import Flags, read_flags
 from engine.domain.builder.dockerfile.instructions import (
     Arg,
@@ -85,8 +85,8 @@ def _shaped(line: Line, source: Source) -> Callable[[], Instruction]:
             raise failure
 
         return fail
-    except ParseFailed as error:
-        raise ParseFailed(str(error), (line.start, line.end)) from error
+    except Unreadable as error:
+        raise Unreadable(str(error), (line.start, line.end)) from error
     return lambda: made
 
 

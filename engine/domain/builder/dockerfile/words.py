@@ -3,14 +3,14 @@
 import json
 import re
 
-from engine.domain.builder.dockerfile.failures import ParseFailed
+from engine.domain.builder.dockerfile.failures import Unreadable
 from engine.domain.builder.dockerfile.shell import go_quoted
 
 _BLANKS = re.compile(r"[\t\v\f\r ]+")
 
 
 def json_form(text: str) -> list[str] | None:
-    """Return the words of a JSON array of texts, None for anything else. Raises ParseFailed for other arrays."""
+    """Return the words of a JSON array of texts, None for anything else. Raises Unreadable for other arrays."""
     if not text.startswith("["):
         return None
     try:
@@ -18,7 +18,7 @@ def json_form(text: str) -> list[str] | None:
     except ValueError:
         return None
     if not all(isinstance(w, str) for w in found):
-        raise ParseFailed("when using JSON array syntax, arrays must be comprised of strings only")
+        raise Unreadable("when using JSON array syntax, arrays must be comprised of strings only")
     return list(found)
 
 
@@ -53,7 +53,7 @@ def raw_words(text: str, escape: str) -> list[str]:
 def pairs(name: str, text: str, escape: str) -> tuple[list[tuple[str, str]], bool]:
     """Return the pairs of `a=b c="d e"`, unexpanded, and False; or that of `a the rest`, and True.
 
-    Raises ParseFailed.
+    Raises Unreadable.
     """
     words = raw_words(text, escape)
     if not words:
@@ -61,12 +61,12 @@ def pairs(name: str, text: str, escape: str) -> tuple[list[tuple[str, str]], boo
     if "=" not in words[0]:
         parts = _BLANKS.split(text, maxsplit=1)
         if len(parts) < 2:
-            raise ParseFailed(f"{name} must have two arguments")
+            raise Unreadable(f"{name} must have two arguments")
         return [(parts[0], parts[1])], True
     found = []
     for word in words:
         key, equals, value = word.partition("=")
         if not equals:
-            raise ParseFailed(f"Syntax error - can't find = in {go_quoted(word)}. Must be of the form: name=value")
+            raise Unreadable(f"Syntax error - can't find = in {go_quoted(word)}. Must be of the form: name=value")
         found.append((key, value))
     return found, False

@@ -6,7 +6,7 @@ Follows BuildKit's `dockerfile2llb`, so that vertices, their names, history and 
 import asyncio
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.core import references
@@ -15,7 +15,7 @@ from engine.core.model.image import Platform
 from engine.core.references import DEFAULT_DOMAIN
 from engine.domain.builder.dockerfile.convert import checks, image_config, names
 from engine.domain.builder.dockerfile.convert.arguments import predefined, with_globals
-from engine.domain.builder.dockerfile.convert.dispatch import dispatch, set_user, set_workdir
+from engine.domain.builder.dockerfile.convert.dispatch import begin, dispatch
 from engine.domain.builder.dockerfile.convert.image_config import ImageConfig
 from engine.domain.builder.dockerfile.convert.scope import Scope
 from engine.domain.builder.dockerfile.convert.settings import BaseImage, Settings, SourceFile, Surroundings
@@ -287,15 +287,7 @@ class _Converter:
         stage.inherit()
         stage.done = True
         stage.platform = self._platform_of(stage)
-        stage.image.with_path()
-        for each in stage.image.config.env or ():
-            name, _, value = each.partition("=")
-            stage.state = stage.state.with_env(name, value)
-        stage.state = replace(stage.state, network=self._settings.network, hostname=self._settings.hostname)
-        if stage.image.config.working_dir:
-            set_workdir(stage, stage.image.config.working_dir)
-        if stage.image.config.user:
-            set_user(stage, stage.image.config.user)
+        begin(self._settings, stage)
         for step in stage.steps:
             lines = (step.instruction.line, step.instruction.end)
             try:

@@ -17,6 +17,7 @@ from engine.domain.builder.dockerfile.convert.image_config import Health as Heal
 from engine.domain.builder.dockerfile.convert.ports import exposed_ports
 from engine.domain.builder.dockerfile.convert.run import run, with_shell
 from engine.domain.builder.dockerfile.convert.scope import NOT_IN_ENVIRONMENT, Scope
+from engine.domain.builder.dockerfile.convert.settings import Settings
 from engine.domain.builder.dockerfile.convert.stages import StageState, Step
 from engine.domain.builder.dockerfile.convert.state import make, owner_of
 from engine.domain.builder.dockerfile.failures import InstructionWrong
@@ -36,6 +37,19 @@ from engine.domain.builder.llb.ops import MakeDirectory
 
 _SECRET = re.compile(r"(?i)(?:_|^)(?:apikey|auth|credential|credentials|key|password|pword|passwd|secret|token)(?:_|$)")
 _PUBLIC = re.compile(r"(?i)(?:_|^)(?:public)(?:_|$)")
+
+
+def begin(settings: Settings, stage: StageState) -> None:
+    """Let a stage begin with what its base's configuration says."""
+    stage.image.with_path()
+    for each in stage.image.config.env or ():
+        name, _, value = each.partition("=")
+        stage.state = stage.state.with_env(name, value)
+    stage.state = replace(stage.state, network=settings.network, hostname=settings.hostname)
+    if stage.image.config.working_dir:
+        set_workdir(stage, stage.image.config.working_dir)
+    if stage.image.config.user:
+        set_user(stage, stage.image.config.user)
 
 
 def dispatch(scope: Scope, stage: StageState, step: Step) -> None:
@@ -72,7 +86,9 @@ def _env(scope: Scope, stage: StageState, step: Step, instruction: Env) -> None:
 
 
 def _label(scope: Scope, stage: StageState, step: Step, instruction: Label) -> None:
-    pairs = [(scope.expand(stage, step, k), scope.expand(stage, step, v)) for k, v in instruction.pairs]
+    pairs = list(instruction.pairs)
+    if not instruction.literal:
+        pairs = [(scope.expand(stage, step, k), scope.expand(stage, step, v)) for k, v in pairs]
     if instruction.legacy:
         scope.lint.report("LegacyKeyValueFormat", _lines(step), instruction.keyword)
     stage.image.config.labels = {**(stage.image.config.labels or {}), **dict(pairs)}

@@ -1,7 +1,9 @@
 """What an image's history says of each step, in the words of dockerd's classic builder. Pure."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 
+from engine.core import times
 from engine.core.model.container import Healthcheck
 
 DEFAULT_SHELL = ("/bin/sh", "-c")
@@ -17,9 +19,15 @@ def of_files(shell: Sequence[str], comment: str) -> str:
     return " ".join([*shell, f"#(nop) {comment}"])
 
 
-def of_copy(word: str, kind: str, digest: str, dest: str) -> str:
-    """Return the comment of COPY and ADD; `kind` is `file`, `dir` or `multi`, `digest` hex digits."""
-    return f"{word} {kind}:{digest} in {dest} "
+def of_copy(word: str, what: str, dest: str, chown: str = "") -> str:
+    """Return the comment of COPY and ADD; `what` is as `content` returns it."""
+    owner = f"--chown={chown} " if chown else ""
+    return f"{word} {owner}{what} in {dest} "
+
+
+def content(kind: str, diff_id: str) -> str:
+    """Return what stands for copied files: `file`, `dir` or `multi`, and digits that change when the files do."""
+    return f"{kind}:{hashlib.sha256(diff_id.encode()).hexdigest()}"
 
 
 def of_command(words: Sequence[str], build_args: Mapping[str, str]) -> str:
@@ -28,23 +36,13 @@ def of_command(words: Sequence[str], build_args: Mapping[str, str]) -> str:
     return " ".join([*shown, *words])
 
 
-def quoted(words: Sequence[str]) -> str:
-    """Return words as Go's `%q` shows a slice of them: `["a" "b"]`."""
-    return f"[{' '.join(map(_quoted, words))}]"
-
-
 def bracketed(words: Sequence[str]) -> str:
     """Return words as Go's `%v` shows a slice of them: `[a b]`."""
     return f"[{' '.join(words)}]"
 
 
 def of_healthcheck(check: Healthcheck) -> str:
-    """Return the comment of HEALTHCHECK, a Go struct as `%+q` shows it; times of whole seconds."""
-    times = (check.interval, check.timeout, check.start_period, check.start_interval)
-    shown = " ".join(f'"{value // 1_000_000_000}s"' for value in times)
-    return f"HEALTHCHECK &{{{quoted(check.test or ())} {shown} '\\x{check.retries:02x}'}}"
-
-
-def _quoted(word: str) -> str:
-    escapes = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
-    return f'"{"".join(escapes.get(c, c) for c in word)}"'
+    """Return the comment of HEALTHCHECK, a Go struct as `%v` shows it."""
+    spans = (check.interval, check.timeout, check.start_period, check.start_interval)
+    shown = " ".join(times.duration(span) if span else "0s" for span in spans)
+    return f"HEALTHCHECK &{{{bracketed(check.test or ())} {shown} {check.retries}}}"

@@ -1,0 +1,35 @@
+"""Builds the fronts of the builder: what serves `POST /build`, and the frontend that reads Dockerfiles."""
+
+from engine.api.handlers.build import BuildHandlers
+from engine.config.settings import Config
+from engine.daemon.builder import Builder
+from engine.daemon.drivers import Drivers
+from engine.daemon.resources import Resources
+from engine.domain.builder.classic.build import BuildParts, ClassicBuilder
+from engine.domain.builder.classic.step import Workshop
+from engine.domain.builder.classic.step_images import StepImages
+from engine.domain.builder.frontend import DockerfileFrontend
+from engine.domain.builder.solver.reader import TreeReader
+from engine.domain.images.pull import Puller
+from engine.domain.images.tag import Tagger
+
+
+def dockerfile_frontend(builder: Builder, drivers: Drivers) -> DockerfileFrontend:
+    """Return the frontend `dockerfile.v0`."""
+    return DockerfileFrontend(TreeReader(builder.solver, drivers.confine), builder.resolver)
+
+
+def classic_handlers(config: Config, drivers: Drivers, resources: Resources, builder: Builder) -> BuildHandlers:
+    """Return the handlers of `POST /build`. Blocks; used at start-up only."""
+    stores, events = resources.stores, resources.image_events
+    workshop = Workshop(builder.solver, builder.snapshots, StepImages(drivers.store, stores), resources.images)
+    parts = BuildParts(
+        workshop=workshop,
+        reader=TreeReader(builder.solver, drivers.confine),
+        resolver=builder.resolver,
+        pull=Puller(stores, drivers.transport, resources.downloader, events).pull,
+        tagger=Tagger(stores.catalog, resources.images, events),
+        confine=drivers.confine,
+        scratch=config.data_root / "build" / "contexts",
+    )
+    return BuildHandlers(ClassicBuilder(parts))
