@@ -8,8 +8,14 @@ import msgspec
 from engine.api.wire.codec import encode
 from engine.core import times
 from engine.core.model.network import IPAM, EndpointSettings, IPAMPool, Network
-from engine.domain.networks.create import NetworkRequest
 from engine.domain.networks.endpoints import Endpoint
+from engine.domain.networks.request import NetworkRequest
+
+
+class ConfigFrom(msgspec.Struct, frozen=True, kw_only=True):
+    """The network whose settings another one takes."""
+
+    network: str = ""
 
 
 class CreateRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +31,7 @@ class CreateRequest(msgspec.Struct, frozen=True, kw_only=True):
     attachable: bool = False
     ingress: bool = False
     config_only: bool = False
+    config_from: ConfigFrom | None = None
     options: dict[str, str] | None = None
     labels: dict[str, str] | None = None
 
@@ -39,6 +46,9 @@ class CreateRequest(msgspec.Struct, frozen=True, kw_only=True):
             enable_ipv6=bool(self.enable_ipv6),
             internal=self.internal,
             attachable=self.attachable,
+            ingress=self.ingress,
+            config_only=self.config_only,
+            config_from=self.config_from.network if self.config_from else "",
             options=self.options or {},
             labels=self.labels or {},
         )
@@ -72,8 +82,8 @@ def encode_network(network: Network, endpoints: Mapping[str, Endpoint]) -> dict[
         "Internal": network.internal,
         "Attachable": network.attachable,
         "Ingress": network.ingress,
-        "ConfigFrom": {"Network": ""},
-        "ConfigOnly": False,
+        "ConfigFrom": {"Network": network.config_from},
+        "ConfigOnly": network.config_only,
         "Containers": {container_id: _container(e) for container_id, e in endpoints.items()},
         "Options": network.options or {},
         "Labels": network.labels or {},

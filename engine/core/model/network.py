@@ -61,9 +61,11 @@ class IPAM(Struct, frozen=True, kw_only=True):
 
 
 class Network(Struct, frozen=True, kw_only=True):
-    """One network. `driver` is bridge, host or null.
+    """One network. `driver` is bridge, macvlan, ipvlan, host or null.
 
     `ipam` is what a client asked for, `pools` the subnets that the network has, complete with their gateways.
+    `keeps_link`: its bridge, or the interface that it hangs on, was there before it and stays when it goes.
+    `config_only`: nothing but settings, which networks take that name it in `config_from`.
     """
 
     name: str
@@ -80,3 +82,6 @@ class Network(Struct, frozen=True, kw_only=True):
     options: dict[str, str] | None = None
     labels: dict[str, str] | None = None
     pools: list[IPAMPool] = []
+    keeps_link: bool = False
+    config_only: bool = False
+    config_from: str = ""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from engine.core.errors import InvalidParameter
 from engine.core.model.network import EndpointIPAMConfig, EndpointSettings, Network
+from engine.domain.networks.endpoint_options import sysctl_problems
 
 _Subnet = ipaddress.IPv4Network | ipaddress.IPv6Network
 _PREDEFINED = ("bridge", "host", "none", "default")
@@ -41,6 +42,7 @@ def endpoint_problems(name: str, endpoint: EndpointSettings, network: Network | 
     problems += _malformed(asked)
     if predefined and endpoint.aliases:
         problems.append("network-scoped alias is supported only for containers in user defined networks")
+    problems += sysctl_problems(endpoint.driver_opts)
     if network is not None:
         problems += _outside(asked, () if predefined else tuple(_subnets(network)))
     return problems

@@ -5,27 +5,29 @@ namespaces apart: that goes on in the background, and until it is done nobody el
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from engine.core import ids
 from engine.core.errors import WharfError
 from engine.core.model.container import Sandbox
 from engine.core.model.event import EventType
 from engine.domain.events.bus import EventBus
-from engine.domain.networks import options
 from engine.domain.networks.embedded_dns import EmbeddedDns
 from engine.domain.networks.endpoints import Endpoint, Endpoints
-from engine.domain.networks.failures import LinkFailed
-from engine.domain.networks.plan import Planned, Planner, by_name, in_order
-from engine.domain.networks.ports import PortPublisher, Published, Target, unpublished
+from engine.domain.networks.failures import InterfaceRefused, LinkFailed, PortRefused
+from engine.domain.networks.gateways import Gateways, choose, port_target
+from engine.domain.networks.plan import Planned, Planner, by_name, named_first
+from engine.domain.networks.ports import PortPublisher, Published, Target, exposed_ports
 from engine.domain.networks.resolver import has_names
 from engine.domain.networks.sandbox import Attached, SandboxRequest
 from engine.domain.networks.table import NetworkTable
 from engine.drivers.firewall.relay import Relay
 from engine.drivers.firewall.rules import Firewall
+from engine.drivers.netlink.interfaces import Interface, ParentRefused, SysctlRefused
 from engine.drivers.netlink.netlink import Netlink
 
 log = logging.getLogger(__name__)
@@ -43,13 +45,14 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """The drivers that connect containers."""
+    """The drivers that connect containers. `direct_routing`: ports are open at containers' own addresses, too."""
 
     netlink: Netlink
     firewall: Firewall
     publisher: PortPublisher
     relay: Relay
     dns: EmbeddedDns
+    direct_routing: bool = False
 
 
 class Attacher:
@@ -59,12 +62,13 @@ class Attacher:
         self, table: NetworkTable, endpoints: Endpoints, planner: Planner, kernel: Kernel, bus: EventBus
     ) -> None:
         self._table = table
-        self._endpoints = endpoints
+        self.endpoints = endpoints
         self._planner = planner
         self._kernel = kernel
         self._bus = bus
         self._live: dict[str, Live] = {}
-        self._teardowns: set[asyncio.Task[None]] = set()
+        self._teardowns: dict[str, asyncio.Task[None]] = {}
+        self._background: set[asyncio.Task[None]] = set()
 
     def live(self, container_id: str) -> Live | None:
         """Return what a running container has, or None."""
@@ -87,6 +91,7 @@ class Attacher:
 
     async def _attach(self, request: SandboxRequest, undo: AsyncExitStack) -> Attached:
         await self.detach(request.container_id)
+        await self._torn_apart(request.container_id)
         planned = self._plan(request, undo)
         sandbox_id = ids.new_id()
         if [p.network.driver for p in planned] == ["host"]:
@@ -98,26 +103,28 @@ class Attacher:
             sandbox = Sandbox(id=sandbox_id, netns=netns, ports=live.published.ports)
         self._live[request.container_id] = live
         for endpoint in (p.endpoint for p in planned):
-            self._endpoints.add(endpoint)
+            self.endpoints.add(endpoint)
             if not request.silent:
                 self.announce("connect", endpoint)
         return Attached(sandbox, by_name([p.endpoint for p in planned]))
 
     def _plan(self, request: SandboxRequest, undo: AsyncExitStack) -> list[Planned]:
-        wanted = in_order([(self._table.get(name), settings) for name, settings in request.networks.items()])
+        wanted = named_first([(self._table.get(name), settings) for name, settings in request.networks.items()])
         planned: list[Planned] = []
-        for number, (network, settings) in enumerate(wanted):
-            one = self._planner.plan(request, network, settings, number, default_route=number == 0)
+        for network, settings in wanted:
+            taken = [p.interface.name for p in planned if p.interface]
+            one = self._planner.plan(request, network, settings, taken)
             undo.callback(self._planner.give_back, one.endpoint)
             planned.append(one)
         return planned
 
     async def _connect(self, live: Live, planned: list[Planned], undo: AsyncExitStack) -> None:
-        live.published = await self._hold_ports(live.request, planned)
+        gateways = choose([(p.network, p.endpoint) for p in planned])
+        live.published = await self._hold_ports(live.request, planned, gateways)
         undo.push_async_callback(self.unpublish, live.published)
         undo.push_async_callback(self._kernel.netlink.remove_namespace, live.namespace)
         undo.callback(self._kernel.dns.stop, live.request.container_id)
-        interfaces = [p.interface for p in planned if p.interface]
+        interfaces = [_with_routes(p.interface, gateways) for p in planned if p.interface]
         wants_names = any(has_names(p.network) for p in planned)
         opening = self._kernel.dns.open_inside if wants_names else None
         undo.push_async_callback(self._kernel.netlink.remove_links, [i.host_name for i in interfaces])
@@ -126,15 +133,15 @@ class Attacher:
                 made = both.create_task(self._kernel.netlink.create_namespace(live.namespace, interfaces, opening))
                 both.create_task(self.publish(live.published))
         except* OSError as group:
-            raise LinkFailed("failed to connect the container", _first(group)) from group
+            raise link_failure(_first(group)) from group
         if sockets := made.result():
             await self._kernel.dns.serve(live.request.container_id, sockets, live.request.dns)
 
-    async def _hold_ports(self, request: SandboxRequest, planned: list[Planned]) -> Published:
-        target = next((target_of(p) for p in planned if p.interface and not p.network.internal), None)
-        if target is None:
-            has_network = any(p.interface for p in planned)
-            return Published(ports=unpublished(request) if has_network else {})
+    async def _hold_ports(self, request: SandboxRequest, planned: list[Planned], gateways: Gateways) -> Published:
+        target = port_target(gateways, direct_routing=self._kernel.direct_routing)
+        if target == Target():
+            shows_ports = any(p.network.driver == "bridge" and not p.network.internal for p in planned)
+            return Published(exposed_ports(request) if shows_ports else ())
         if len(request.port_bindings) + len(request.exposed_ports) <= _FEW_PORTS:
             return self._kernel.publisher.publish(request, target)
         holding = asyncio.ensure_future(asyncio.to_thread(self._kernel.publisher.publish, request, target))
@@ -153,18 +160,28 @@ class Attacher:
             await self._kernel.relay.open(relayed)
 
     async def replace(self, before: Published, after: Published) -> None:
-        """Let ports that are published lead elsewhere. Raises OSError."""
-        for relayed in before.relayed:
-            self._kernel.relay.close(relayed)
-        await self._kernel.firewall.unpublish(before.rules)
-        await self.publish(after)
+        """Put ports that are held in force in place of others. Raises OSError; all is as it was then."""
+        await self._withdraw(before)
+        try:
+            await self.publish(after)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                await self._withdraw(after)
+            self._kernel.publisher.release(set(after.held) - set(before.held))
+            await self.publish(before)
+            raise
+        self._kernel.publisher.release(set(before.held) - set(after.held))
 
-    async def unpublish(self, published: Published) -> None:
-        """Put published ports out of force and give them back. Raises OSError."""
+    async def _withdraw(self, published: Published) -> None:
+        """Put ports out of force, which stay held. Raises OSError."""
         for relayed in published.relayed:
             self._kernel.relay.close(relayed)
         if published.rules:
             await self._kernel.firewall.unpublish(published.rules)
+
+    async def unpublish(self, published: Published) -> None:
+        """Put published ports out of force and give them back. Raises OSError."""
+        await self._withdraw(published)
         self._kernel.publisher.release(published.held)
 
     async def detach(self, container_id: str) -> None:
@@ -173,16 +190,30 @@ class Attacher:
         if live is None:
             return
         self._kernel.dns.stop(container_id)
-        endpoints = self._endpoints.of_container(container_id)
+        endpoints = self.endpoints.of_container(container_id)
         for endpoint in endpoints:
-            self._endpoints.remove(endpoint)
+            self.endpoints.remove(endpoint)
             if not live.request.silent:
                 self.announce("disconnect", endpoint)
         try:
             await self.unpublish(live.published)
         except OSError as error:
             log.error("the published ports of container %s are not removed: %s", container_id, error)
-        self._in_background(self._take_apart(live, endpoints))
+        await self._unplug(live, endpoints)
+        self._teardowns[container_id] = self._in_background(self._take_apart(live, endpoints))
+
+    async def _unplug(self, live: Live, endpoints: Iterable[Endpoint]) -> None:
+        """Remove links that hang on a parent: the next start may want the same MAC address, or all of the parent."""
+        for endpoint in endpoints:
+            if endpoint.settings.interface and not endpoint.host_link:
+                with contextlib.suppress(OSError):  # They end with the namespace, if that is gone.
+                    await self._kernel.netlink.remove_interface(live.namespace, endpoint.settings.interface)
+
+    async def _torn_apart(self, container_id: str) -> None:
+        """Wait for the end of a container's last run: its addresses are free again then, and it gets the same ones."""
+        task = self._teardowns.pop(container_id, None)
+        if task is not None:
+            await asyncio.wait([task])
 
     async def _take_apart(self, live: Live, endpoints: list[Endpoint]) -> None:
         if live.namespace:
@@ -213,31 +244,43 @@ class Attacher:
         }
         self._bus.publish(EventType.NETWORK, action, endpoint.network_id, attributes)
 
-    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+    def _in_background(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work, name="network-teardown")
-        self._teardowns.add(task)
-        task.add_done_callback(self._torn_down)
+        self._background.add(task)
+        task.add_done_callback(self._finished)
+        return task
 
-    def _torn_down(self, task: asyncio.Task[None]) -> None:
-        self._teardowns.discard(task)
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._background.discard(task)
+        for container_id, teardown in list(self._teardowns.items()):
+            if teardown is task:
+                del self._teardowns[container_id]
         if not task.cancelled() and (error := task.exception()):
             log.error("taking a container's network apart failed", exc_info=error)
 
     async def settled(self) -> None:
         """Wait until nothing is being taken apart any more."""
-        while self._teardowns:
-            await asyncio.wait(self._teardowns)
+        while self._background:
+            await asyncio.wait(self._background)
 
 
-def target_of(planned: Planned) -> Target:
-    """Return where the ports of a container lead that publishes them on this endpoint."""
-    return target(planned.endpoint, options.bridge_name(planned.network))
+def _with_routes(interface: Interface, gateways: Gateways) -> Interface:
+    """Return an interface with those default routes that go through it."""
+    routes = [r for r in gateways.routes() if r.interface == interface.name]
+    return replace(
+        interface,
+        gateways=tuple(r.gateway for r in routes if r.gateway),
+        device_routes=tuple(r.version for r in routes if not r.gateway),
+    )
 
 
-def target(endpoint: Endpoint, bridge: str) -> Target:
-    """Return where ports lead that are published on an endpoint."""
-    settings = endpoint.settings
-    return Target(bridge, settings.ip_address, settings.global_ipv6_address, endpoint.container, endpoint.id)
+def link_failure(error: OSError) -> WharfError:
+    """Return what a client is told when the kernel does not make an interface."""
+    if isinstance(error, SysctlRefused):
+        return InterfaceRefused(error.interface.host_name or error.interface.name, error.strerror or "")
+    if isinstance(error, ParentRefused):
+        return PortRefused(error.kind, error)
+    return LinkFailed("failed to connect the container", error)
 
 
 def _first(group: BaseExceptionGroup[OSError]) -> OSError:

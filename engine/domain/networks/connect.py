@@ -1,4 +1,4 @@
-"""`docker network connect` and `disconnect` of a container that runs.
+"""`docker network connect` and `disconnect` of a container that runs, and other ports for one.
 
 Ports stay with the endpoint that gives the default route: when that changes, their rules follow in one transaction.
 """
@@ -6,12 +6,12 @@ Ports stay with the endpoint that gives the default route: when that changes, th
 import asyncio
 
 from engine.core.model.network import EndpointSettings, Network
-from engine.domain.networks import options
-from engine.domain.networks.attach import Attacher, Kernel, Live, target
+from engine.domain.networks.attach import Attacher, Kernel, Live, link_failure
 from engine.domain.networks.endpoints import Endpoint, Endpoints
 from engine.domain.networks.failures import AlreadyConnected, LinkFailed, NotConnected
-from engine.domain.networks.plan import Planned, Planner, in_order
-from engine.domain.networks.ports import PortMap, Published
+from engine.domain.networks.gateways import Gateways, Pair, choose, port_target
+from engine.domain.networks.plan import Planned, Planner
+from engine.domain.networks.ports import PortMap, Published, Target
 from engine.domain.networks.resolver import has_names
 from engine.domain.networks.sandbox import SandboxRequest
 from engine.domain.networks.table import NetworkTable
@@ -34,8 +34,8 @@ class Connector:
         if self._endpoints.find(request.container_id, network.id):
             raise AlreadyConnected(request.name, network.name)
         live = self._attacher.live(request.container_id) or Live(request)
-        number = self._free_number(request.container_id, options.interface_prefix(network))
-        planned = self._planner.plan(request, network, wanted, number, default_route=False)
+        taken = {e.settings.interface for e in self._endpoints.of_container(request.container_id)}
+        planned = self._planner.plan(request, network, wanted, taken - {""})
         try:
             await self._plug(live, planned)
         except BaseException:
@@ -45,7 +45,7 @@ class Connector:
         self._attacher.announce("connect", planned.endpoint)
         try:
             await self._serve_names(live, network)
-            await self._settle(live, request)
+            await self._settle(live, request.container_id)
         except BaseException:
             await asyncio.shield(self.disconnect(request.container_id, network))
             raise
@@ -61,66 +61,98 @@ class Connector:
             raise LinkFailed("failed to start the container's name server", error) from error
         await self._kernel.dns.serve(container_id, sockets, live.request.dns)
 
-    def _free_number(self, container_id: str, prefix: str) -> int:
-        taken = {e.settings.interface for e in self._endpoints.of_container(container_id)}
-        return next(n for n in range(len(taken) + 1) if f"{prefix}{n}" not in taken)
-
     async def _plug(self, live: Live, planned: Planned) -> None:
         if planned.interface is None:
             return
         try:
             await self._kernel.netlink.add_interface(live.namespace, planned.interface)
         except OSError as error:
-            raise LinkFailed("failed to connect the container", error) from error
+            raise link_failure(error) from error
 
     async def disconnect(self, container_id: str, network: Network) -> None:
         """Take a running container off a network. Raises NotConnected, WharfError."""
         endpoint = self._endpoints.find(container_id, network.id)
         if endpoint is None:
             raise NotConnected(container_id, network.name)
+        live = self._attacher.live(container_id)
         if endpoint.host_link:
             await self._kernel.netlink.remove_link(endpoint.host_link)
+        elif endpoint.settings.interface and live is not None:
+            await self._unplug(live, endpoint)
         self._endpoints.remove(endpoint)
         self._planner.give_back(endpoint)
         self._attacher.announce("disconnect", endpoint)
-        live = self._attacher.live(container_id)
         if live is not None:
-            await self._settle(live, live.request)
+            await self._settle(live, container_id)
 
-    async def _settle(self, live: Live, request: SandboxRequest) -> None:
-        """Give the default route and the ports to the endpoint that is now the first. Raises LinkFailed."""
-        first = self._first(request.container_id)
+    async def _unplug(self, live: Live, endpoint: Endpoint) -> None:
         try:
-            if first is not None:
-                gateways = [g for g in (first.settings.gateway, first.settings.ipv6_gateway) if g]
-                if gateways:
-                    await self._kernel.netlink.route_through(live.namespace, first.settings.interface, gateways)
-            await self._move_ports(live, first)
+            await self._kernel.netlink.remove_interface(live.namespace, endpoint.settings.interface)
+        except OSError as error:
+            raise LinkFailed("failed to disconnect the container", error) from error
+
+    async def _settle(self, live: Live, container_id: str) -> None:
+        """Give the default routes and the ports to the endpoints that now come first. Raises LinkFailed."""
+        gateways = self._gateways(container_id)
+        try:
+            if live.namespace:
+                await self._kernel.netlink.route_through(live.namespace, gateways.routes())
+            await self._move_ports(live, gateways)
         except OSError as error:
             raise LinkFailed("failed to move the container's routes and ports", error) from error
 
-    def _first(self, container_id: str) -> Endpoint | None:
-        """Return the endpoint that is to give the default route."""
-        by_network = {e.network_id: e for e in self._endpoints.of_container(container_id) if e.host_link}
-        found = [(n, e.settings) for i, e in by_network.items() if (n := self._table.find(i)) and not n.internal]
-        return by_network[in_order(found)[0][0].id] if found else None
+    def _gateways(self, container_id: str) -> Gateways:
+        connected: list[Pair] = []
+        for endpoint in self._endpoints.of_container(container_id):
+            network = self._table.find(endpoint.network_id)
+            if network is not None:
+                connected.append((network, endpoint))
+        return choose(connected)
 
-    async def _move_ports(self, live: Live, first: Endpoint | None) -> None:
+    async def _move_ports(self, live: Live, gateways: Gateways) -> None:
         before = live.published
-        if first is None:
+        target = port_target(gateways, direct_routing=self._kernel.direct_routing)
+        if target.shape != before.target.shape:
             await self._attacher.unpublish(before)
-            live.published = Published(ports=dict.fromkeys(before.ports))
+            live.published = Published(before.exposed)
+            if target != Target():
+                await self._publish_anew(live, target)
             return
-        network = self._table.get(first.network_id)
-        leads_to = target(first, options.bridge_name(network))
-        if not before.held:
-            live.published = self._kernel.publisher.publish(live.request, leads_to)
-            await self._attacher.publish(live.published)
-            return
-        after = self._kernel.publisher.redirect(before, leads_to)
+        after = self._kernel.publisher.redirect(before, target)
         if after.rules != before.rules or after.relayed != before.relayed:
             await self._attacher.replace(before, after)
-            live.published = after
+        live.published = after
+
+    async def _publish_anew(self, live: Live, target: Target) -> None:
+        published = self._kernel.publisher.publish(live.request, target)
+        try:
+            await self._attacher.publish(published)
+        except BaseException:
+            await self._attacher.unpublish(published)
+            raise
+        live.published = published
+
+    async def republish(self, request: SandboxRequest) -> None:
+        """Give a running container the ports that the request asks for; those that stay the same are not touched.
+
+        Raises PortUnavailable, LinkFailed; then everything is as it was.
+        """
+        live = self._attacher.live(request.container_id)
+        if live is None:
+            return
+        before, target = live.published, live.published.target
+        if target == Target():
+            live.request = request
+            return
+        after = self._kernel.publisher.publish(request, target, before)
+        kept = {id(entry) for entry in before.entries} & {id(entry) for entry in after.entries}
+        gone = Published(entries=[e for e in before.entries if id(e) not in kept], target=target)
+        new = Published(entries=[e for e in after.entries if id(e) not in kept], target=target)
+        try:
+            await self._attacher.replace(gone, new)
+        except OSError as error:
+            raise LinkFailed("failed to publish the container's ports", error) from error
+        live.request, live.published = request, after
 
     def ports(self, container_id: str) -> PortMap:
         """Return what a running container has published."""

@@ -1,63 +1,43 @@
-"""`docker network create`: a bridge network with its subnets, its bridge and its rules.
+"""`docker network create`: a network with its subnets, and what its driver makes of it.
 
 The record is written first: a daemon that dies half way makes the network complete at its next start. Whatever fails,
 nothing remains.
 """
 
-import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from ipaddress import IPv6Network, ip_network
+from ipaddress import ip_network
 
 import msgspec
 
 from engine.core import ids, times
 from engine.core.model.event import EventType
-from engine.core.model.network import IPAM, IPAMPool, Network
+from engine.core.model.network import IPAMPool, Network
 from engine.domain.events.bus import EventBus
-from engine.domain.networks import options, predefined
+from engine.domain.networks import options, unique_local
 from engine.domain.networks.addresses import first_host
-from engine.domain.networks.bridges import BridgeNetworks
-from engine.domain.networks.failures import (
-    InvalidNetworkName,
-    NetworkExists,
-    NoFamilyEnabled,
-    OnlyOneInstance,
-    PluginNotFound,
-    PredefinedNetwork,
-    SameBridgeName,
-    ScopeNeedsSwarm,
-)
+from engine.domain.networks.create_rules import require_fitting_settings, require_valid
+from engine.domain.networks.driver import DriverSet, NetworkDriver
+from engine.domain.networks.failures import NetworkExists, NoPool, SettingsNotFound
 from engine.domain.networks.ipam import AddressSpace, IPNetwork
-from engine.domain.networks.ipam_rules import require_valid_pools
+from engine.domain.networks.request import NetworkRequest
 from engine.domain.networks.table import NetworkTable
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkRequest:
-    """What `POST /networks/create` asks for."""
-
-    name: str
-    driver: str = ""
-    scope: str = ""
-    ipam: IPAM = field(default_factory=IPAM)
-    enable_ipv4: bool = True
-    enable_ipv6: bool = False
-    internal: bool = False
-    attachable: bool = False
-    options: dict[str, str] = field(default_factory=dict)
-    labels: dict[str, str] = field(default_factory=dict)
 
 
 class NetworkCreator:
     """Makes networks."""
 
     def __init__(
-        self, table: NetworkTable, bridges: BridgeNetworks, space: AddressSpace, bus: EventBus, defaults: "Defaults"
+        self,
+        table: NetworkTable,
+        drivers: DriverSet,
+        space: AddressSpace,
+        bus: EventBus,
+        defaults: Mapping[str, Mapping[str, str]],
     ) -> None:
+        """`defaults`: by driver, the options that networks get which a client does not set."""
         self._table = table
-        self._bridges = bridges
+        self._drivers = drivers
         self._space = space
         self._bus = bus
         self._defaults = defaults
@@ -65,92 +45,99 @@ class NetworkCreator:
     async def create(self, request: NetworkRequest, avoid: Sequence[IPNetwork]) -> Network:
         """Make a network whose subnets, unless asked for, touch none of `avoid`. Raises WharfError; nothing remains."""
         require_valid(request)
-        network = self._draft(request)
         if self._table.find(request.name):
             raise NetworkExists(request.name)
-        async with AsyncExitStack() as undo:
-            self._table.reserve_name(network.name, network.id)
-            undo.callback(self._table.free_name, network.name, network.id)
-            self._require_own_bridge(network)
-            undo.callback(self._space.release, network.id)
-            network = self._with_pools(network, avoid)
-            await self._table.intend(network)
-            undo.push_async_callback(self._table.remove, network)
-            undo.push_async_callback(self._bridges.bring_down, network)
-            await self._bridges.bring_up(network)
-            await self._bridges.open_firewall(network)
-            self._table.show(network)
-            undo.pop_all()
+        require_fitting_settings(request)
+        if request.config_only:
+            network = await self._create_settings(request)
+        else:
+            network = await self._create(request, self._drivers.get(request.driver or "bridge"), avoid)
         self._bus.publish(EventType.NETWORK, "create", network.id, {"name": network.name, "type": network.driver})
         return network
 
-    def _draft(self, request: NetworkRequest) -> Network:
-        return Network(
-            name=request.name,
-            id=ids.new_id(),
-            created_at=times.now(),
-            scope=request.scope or "local",
-            enable_ipv4=request.enable_ipv4,
-            enable_ipv6=request.enable_ipv6,
-            ipam=request.ipam,
-            internal=request.internal,
-            attachable=request.attachable,
-            options={**self._defaults.options, **request.options},
-            labels=request.labels,
+    async def _create_settings(self, request: NetworkRequest) -> Network:
+        """Make a network that is nothing but settings for others."""
+        network = msgspec.structs.replace(_draft(request), driver="null", scope="local", config_only=True)
+        await self._table.put(network)
+        return network
+
+    async def _create(self, request: NetworkRequest, driver: NetworkDriver, avoid: Sequence[IPNetwork]) -> Network:
+        network = self._configured(request)
+        driver.require_valid(network)
+        async with AsyncExitStack() as undo:
+            self._table.reserve_name(network.name, network.id)
+            undo.callback(self._table.free_name, network.name, network.id)
+            undo.callback(self._space.release, network.id)
+            network = await driver.prepared(self._with_pools(network, driver, avoid))
+            driver.require_pools(network)
+            await self._table.intend(network)
+            undo.push_async_callback(self._table.remove, network)
+            undo.push_async_callback(driver.bring_down, network)
+            await driver.bring_up(network, making=True)
+            await driver.open(network)
+            self._table.show(network)
+            undo.pop_all()
+        return network
+
+    def _configured(self, request: NetworkRequest) -> Network:
+        """Return the network with the options that it has by default, or with the settings of another."""
+        network = _draft(request)
+        if not request.config_from:
+            given = {**self._defaults.get(network.driver, {}), **request.options}
+            return msgspec.structs.replace(network, options=given)
+        source = self._table.find(request.config_from)
+        if source is None or not source.config_only:
+            raise SettingsNotFound(request.config_from)
+        return msgspec.structs.replace(
+            network,
+            enable_ipv4=source.enable_ipv4,
+            enable_ipv6=source.enable_ipv6,
+            ipam=source.ipam,
+            options=source.options,
+            labels=source.labels,
+            config_from=source.name,
         )
 
-    def _require_own_bridge(self, network: Network) -> None:
-        name = options.bridge_name(network)
-        for other in self._table.all():
-            if other.driver == "bridge" and options.bridge_name(other) == name:
-                raise SameBridgeName(network.id, other.id, name)
-
-    def _with_pools(self, network: Network, avoid: Sequence[IPNetwork]) -> Network:
+    def _with_pools(self, network: Network, driver: NetworkDriver, avoid: Sequence[IPNetwork]) -> Network:
         """Return the network with all its subnets, those asked for and those that it lacks; they are taken then."""
-        pools = [_with_gateway(p) for p in network.ipam.config or () if p.subnet]
-        network = msgspec.structs.replace(network, pools=pools)
-        self._bridges.take_subnets(network)
-        if network.enable_ipv4 and not any(":" not in p.subnet for p in pools):
-            subnet: IPNetwork = self._space.take_any(network.id, avoid)
-            pools.append(IPAMPool(subnet=str(subnet), gateway=first_host(subnet)))
-        if network.enable_ipv6 and not any(":" in p.subnet for p in pools):
-            subnet = _unique_local_subnet()
-            self._space.take(network.id, [subnet])
-            pools.append(IPAMPool(subnet=str(subnet), gateway=first_host(subnet)))
-        return msgspec.structs.replace(network, pools=pools)
+        asked = [p for p in network.ipam.config or () if p.subnet]
+        self._space.take(network.id, [ip_network(p.subnet, strict=False) for p in asked])
+        pools = list(asked)
+        for version, enabled in ((4, network.enable_ipv4), (6, network.enable_ipv6)):
+            if enabled and not any((":" in p.subnet) == (version == 6) for p in asked):
+                pools.append(self._new_pool(network, version, avoid))
+        complete = [_with_gateway(p, network, driver) for p in pools]
+        return msgspec.structs.replace(network, pools=complete)
+
+    def _new_pool(self, network: Network, version: int, avoid: Sequence[IPNetwork]) -> IPAMPool:
+        if network.ipam.driver == "null":
+            raise NoPool(f"ipv{version}")
+        if version == 4:
+            return IPAMPool(subnet=str(self._space.take_any(network.id, avoid)))
+        subnet = unique_local.new_subnet()
+        self._space.take(network.id, [subnet])
+        return IPAMPool(subnet=str(subnet))
 
 
-@dataclass(frozen=True, slots=True)
-class Defaults:
-    """Options that networks get which a client does not set (`--default-network-opt`)."""
-
-    options: dict[str, str] = field(default_factory=dict)
-
-
-def require_valid(request: NetworkRequest) -> None:
-    """Raise WharfError with dockerd's text for what cannot be made."""
-    if not request.name.strip():
-        raise InvalidNetworkName("name is empty")
-    if predefined.is_predefined(request.name):
-        raise PredefinedNetwork(request.name)
-    if request.scope == "swarm":
-        raise ScopeNeedsSwarm
-    if request.driver in ("host", "null"):
-        raise OnlyOneInstance(request.driver)
-    if request.driver not in ("", "bridge"):
-        raise PluginNotFound(request.driver)
-    if request.ipam.driver not in ("", "default"):
-        raise PluginNotFound(request.ipam.driver)
-    if not (request.enable_ipv4 or request.enable_ipv6):
-        raise NoFamilyEnabled
-    require_valid_pools(request.ipam.config or ())
-    options.require_valid(request.options)
+def _draft(request: NetworkRequest) -> Network:
+    return Network(
+        name=request.name,
+        id=ids.new_id(),
+        created_at=times.now(),
+        driver=request.driver or "bridge",
+        scope=request.scope or "local",
+        enable_ipv4=options.enabled(request.options, 4, default=request.enable_ipv4),
+        enable_ipv6=options.enabled(request.options, 6, default=request.enable_ipv6),
+        ipam=request.ipam,
+        internal=request.internal,
+        attachable=request.attachable,
+        options=request.options,
+        labels=request.labels,
+    )
 
 
-def _with_gateway(pool: IPAMPool) -> IPAMPool:
-    return msgspec.structs.replace(pool, gateway=pool.gateway or first_host(ip_network(pool.subnet)))
-
-
-def _unique_local_subnet() -> IPv6Network:
-    """Return a /64 of a unique local prefix (RFC 4193): fd, 40 random bits, subnet 0."""
-    return IPv6Network((b"\xfd" + secrets.token_bytes(5) + bytes(10), 64))
+def _with_gateway(pool: IPAMPool, network: Network, driver: NetworkDriver) -> IPAMPool:
+    if pool.gateway or not driver.has_gateway(network, 6 if ":" in pool.subnet else 4):
+        return pool
+    gateway = first_host(ip_network(pool.subnet, strict=False), pool.ip_range)
+    return msgspec.structs.replace(pool, gateway=gateway)

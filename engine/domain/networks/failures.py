@@ -72,8 +72,22 @@ class PoolsExhausted(Internal):
 class NoAddressLeft(Internal):
     """Every address of a network is taken."""
 
-    def __init__(self) -> None:
-        super().__init__("no available IPv4 addresses on this network's address pools")
+    def __init__(self, version: int, name: str, network_id: str) -> None:
+        super().__init__(f"no available IPv{version} addresses on this network's address pools: {name} ({network_id})")
+
+
+class GatewayTaken(Internal):
+    """The gateway that a client asks for is no address that can be given; dockerd answers 500."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(f"failed to allocate gateway ({address}): Address already in use")
+
+
+class AuxiliaryAddressTaken(Internal):
+    """An auxiliary address is the gateway's, or named twice; dockerd answers 500."""
+
+    def __init__(self, name: str, address: str) -> None:
+        super().__init__(f"failed to allocate secondary ip address ({name}:{address}): Address already in use")
 
 
 class AddressInUse(Forbidden):
@@ -141,12 +155,100 @@ class NoFamilyEnabled(InvalidParameter):
 
 
 class InvalidOption(InvalidParameter):
-    """A driver option has a value of the wrong type; the reason is that of Go's strconv."""
+    """A driver option has a value that is none."""
 
-    def __init__(self, option: str, value: str, function: str) -> None:
+    def __init__(self, option: str, value: str, reason: str) -> None:
+        super().__init__(f"failed to parse {option} value: {value} ({reason})")
+
+
+class InvalidMtu(InvalidParameter):
+    """An MTU below zero."""
+
+    def __init__(self, value: str) -> None:
+        super().__init__(f"invalid MTU number: {value}")
+
+
+class IsolatedNotInternal(Internal):
+    """A bridge without addresses is of use where nothing leads out; dockerd answers 500."""
+
+    def __init__(self) -> None:
+        super().__init__("gateway mode 'isolated' can only be used for an internal network")
+
+
+class SeveralSubnets(Forbidden):
+    """A bridge has one subnet of each family."""
+
+    def __init__(self) -> None:
+        super().__init__("bridge driver doesn't support multiple subnets")
+
+
+class NoPool(InvalidParameter):
+    """The IPAM driver `null` has no subnet to give."""
+
+    def __init__(self, family: str) -> None:
+        super().__init__(f"{family} pool is empty")
+
+
+class IngressNeedsSwarm(Forbidden):
+    """There is no swarm."""
+
+    def __init__(self) -> None:
+        super().__init__("Ingress network can only be global scope network")
+
+
+class OverlayNeedsSwarm(Forbidden):
+    """There is no swarm."""
+
+    def __init__(self) -> None:
         super().__init__(
-            f'failed to parse {option} value: {value} (strconv.{function}: parsing "{value}": invalid syntax)'
+            'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node '
+            "to swarm and try again."
         )
+
+
+class NotJustSettings(Forbidden):
+    """A configuration network has settings of networks only, not of their use."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "configuration network can only contain network specific fields. Network operator fields like "
+            "[ ingress | internal | attachable | scope ] are not supported."
+        )
+
+
+class NestedSettings(Forbidden):
+    """A configuration network takes its settings from nobody."""
+
+    def __init__(self) -> None:
+        super().__init__("a configuration network cannot depend on another configuration network")
+
+
+class SettingsTwice(Forbidden):
+    """Settings come from the request or from a configuration network."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} are not supported if the network depends on a configuration network")
+
+
+class SettingsNotFound(NotFound):
+    """No configuration network of that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'configuration network "{name}" does not exist')
+
+
+class SettingsInUse(Forbidden):
+    """Networks have their settings from a configuration network."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'error while removing network: configuration network "{name}" is in use')
+
+
+class NoEndpointsHere(Forbidden):
+    """A configuration network is not one to be on."""
+
+    def __init__(self) -> None:
+        super().__init__("cannot create endpoint on configuration-only network")
 
 
 class SameBridgeName(Forbidden):
@@ -182,11 +284,11 @@ class PortUnavailable(Internal):
         )
 
 
-class BridgeDown(Internal):
-    """A network's bridge could not be made when the daemon started; the log says why."""
+class NetworkDown(Internal):
+    """A network's bridge or parent could not be had when the daemon started; the log says why."""
 
     def __init__(self, network_id: str) -> None:
-        super().__init__(f"the bridge of network {network_id} is not available")
+        super().__init__(f"network {network_id} is not available")
 
 
 class LinkFailed(Internal):
@@ -194,3 +296,38 @@ class LinkFailed(Internal):
 
     def __init__(self, what: str, error: OSError) -> None:
         super().__init__(f"{what}: {error.strerror or error}")
+
+
+class InterfaceRefused(Internal):
+    """A container's interface cannot be as an endpoint's options ask for it."""
+
+    def __init__(self, link: str, reason: str) -> None:
+        super().__init__(f"failed to add interface {link} to sandbox: {reason}")
+
+
+class PortRefused(Internal):
+    """The kernel makes no macvlan or ipvlan link on the parent."""
+
+    def __init__(self, kind: str, error: OSError) -> None:
+        super().__init__(f"failed to create the {kind} port: {(error.strerror or str(error)).lower()}")
+
+
+class NoCustomMac(Internal):
+    """An ipvlan link has its parent's MAC address; dockerd answers 500."""
+
+    def __init__(self, driver: str) -> None:
+        super().__init__(f"{driver} interfaces do not support custom mac address assignment")
+
+
+class LinkRefused(Internal):
+    """The kernel refuses a link as a client asks for it; the text is the kernel's alone, as Go writes it."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__((error.strerror or str(error)).lower())
+
+
+class ExistingLinkUnfit(Internal):
+    """A network asks for a bridge by the name of something else."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"existing interface {name} is not a bridge")

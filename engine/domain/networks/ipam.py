@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from engine.domain.networks.failures import (
     AddressInUse,
     AddressOutsidePool,
-    NoAddressLeft,
     PoolOverlaps,
     PoolsExhausted,
 )
@@ -29,9 +28,10 @@ class Pool:
         self._first, self._last = int(limits.network_address), int(limits.broadcast_address)
         self._used: set[int] = set()
         self._hint = self._first
-        self._used.add(int(subnet.network_address))
-        if subnet.version == 4 and subnet.prefixlen < 31:
-            self._used.add(int(subnet.broadcast_address))
+        if subnet.max_prefixlen - subnet.prefixlen > 1:  # The two addresses of a /31 are both hosts (RFC 3021).
+            self._used.add(int(subnet.network_address))
+            if subnet.version == 4:
+                self._used.add(int(subnet.broadcast_address))
 
     def take(self, address: str) -> str:
         """Take a certain address. Raises AddressOutsidePool, AddressInUse."""
@@ -44,12 +44,12 @@ class Pool:
         return str(wanted)
 
     def take_any(self) -> str:
-        """Take the lowest free address. Raises NoAddressLeft."""
+        """Take the lowest free address; empty where none is left."""
         number = self._hint
         while number in self._used:
             number += 1
         if number > self._last:
-            raise NoAddressLeft
+            return ""
         self._used.add(number)
         self._hint = number + 1
         return str(type(self.subnet.network_address)(number))
@@ -72,8 +72,8 @@ class AddressSpace:
     def take(self, network_id: str, subnets: Iterable[IPNetwork]) -> None:
         """Take certain subnets. Raises PoolOverlaps."""
         wanted = list(subnets)
-        for subnet in wanted:
-            if any(_overlaps(subnet, other) for other in self._all()):
+        for index, subnet in enumerate(wanted):
+            if any(_overlaps(subnet, other) for other in (*wanted[:index], *self._all())):
                 raise PoolOverlaps
         self._taken.setdefault(network_id, []).extend(wanted)
 

@@ -24,13 +24,11 @@ def _problems(pool: IPAMPool) -> Iterator[str]:
         yield f"invalid subnet {pool.subnet}: it should be {subnet}"
     if pool.ip_range:
         yield from _range_problems(pool.ip_range, subnet)
-    for what, address in (("gateway", pool.gateway), *_auxiliary(pool)):
-        if address:
-            yield from _address_problems(what, address, subnet)
-
-
-def _auxiliary(pool: IPAMPool) -> list[tuple[str, str]]:
-    return [("auxiliary address", address) for address in (pool.auxiliary_addresses or {}).values()]
+    if pool.gateway and (problem := _address_problem(pool.gateway, subnet)):
+        yield f"invalid gateway {pool.gateway}: {problem}"
+    for name, address in (pool.auxiliary_addresses or {}).items():
+        if problem := _address_problem(address, subnet):
+            yield f"invalid auxiliary address {name}: {problem}"
 
 
 def _range_problems(text: str, subnet: IPNetwork) -> Iterator[str]:
@@ -38,20 +36,27 @@ def _range_problems(text: str, subnet: IPNetwork) -> Iterator[str]:
     if limits is None:
         yield f"invalid ip-range {text}: invalid CIDR block notation"
         return
+    if limits.version != subnet.version:
+        yield f"invalid ip-range {text}: {_other_family(subnet)}"
+        return
     if str(limits) != _canonical(text):
         yield f"invalid ip-range {text}: it should be {limits}"
-    if limits.version != subnet.version or not limits.subnet_of(subnet):  # type: ignore[arg-type]
+    if not limits.subnet_of(subnet):  # type: ignore[arg-type]
         yield f"invalid ip-range {text}: parent subnet {subnet} doesn't contain ip-range"
 
 
-def _address_problems(what: str, text: str, subnet: IPNetwork) -> Iterator[str]:
+def _address_problem(text: str, subnet: IPNetwork) -> str:
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
-        yield f"invalid {what} {text}: invalid address"
-        return
-    if address not in subnet:
-        yield f"invalid {what} {text}: parent subnet {subnet} doesn't contain this address"
+        return "invalid address"
+    if address.version != subnet.version:
+        return _other_family(subnet)
+    return "" if address in subnet else f"parent subnet {subnet} doesn't contain this address"
+
+
+def _other_family(subnet: IPNetwork) -> str:
+    return f"parent subnet is an IPv{subnet.version} block"
 
 
 def _parsed(text: str) -> IPNetwork | None:

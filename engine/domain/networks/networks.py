@@ -1,6 +1,7 @@
 """The networks of the daemon, and the containers on them. What other parts of the daemon call."""
 
 import asyncio
+import ipaddress
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,17 +12,21 @@ from engine.core.model.container import Container
 from engine.core.model.event import EventType
 from engine.core.model.network import EndpointSettings, IPAMPool, Network
 from engine.domain.events.bus import EventBus
-from engine.domain.networks import predefined
+from engine.domain.networks import predefined, unique_local
+from engine.domain.networks.addresses import AddressBook
 from engine.domain.networks.attach import Attacher, Kernel
-from engine.domain.networks.bridges import BridgeNetworks
+from engine.domain.networks.bridges import BridgeDriver
 from engine.domain.networks.connect import Connector
-from engine.domain.networks.create import Defaults, NetworkCreator, NetworkRequest
+from engine.domain.networks.create import NetworkCreator
+from engine.domain.networks.driver import DriverSet
 from engine.domain.networks.embedded_dns import EmbeddedDns
 from engine.domain.networks.endpoints import Endpoint, Endpoints, link_tag
-from engine.domain.networks.failures import HasActiveEndpoints, PredefinedNotRemovable
+from engine.domain.networks.failures import HasActiveEndpoints, PredefinedNotRemovable, SettingsInUse
 from engine.domain.networks.ipam import AddressSpace
+from engine.domain.networks.parents import IPVLAN, MACVLAN, ParentDriver
 from engine.domain.networks.plan import Planner
 from engine.domain.networks.ports import PortMap, PortPublisher
+from engine.domain.networks.request import NetworkRequest
 from engine.domain.networks.resolver import Names, Upstream
 from engine.domain.networks.restore import NetworkRestorer
 from engine.domain.networks.sandbox import Attached, SandboxRequest
@@ -59,15 +64,22 @@ class Networks:
         self._renames: asyncio.Task[None] | None = None
         self._space = AddressSpace(settings.default_address_pools)
         self._table = NetworkTable(store)
-        self._bridges = BridgeNetworks(drivers.netlink, drivers.firewall, self._space)
+        self._book = AddressBook()
+        self._bridges = BridgeDriver(
+            drivers.netlink, drivers.firewall, self._table, self._book, direct_routing=settings.direct_routing
+        )
+        self._network_drivers = DriverSet()
+        self._network_drivers.add("bridge", self._bridges)
+        for kind in (MACVLAN, IPVLAN):
+            self._network_drivers.add(kind.name, ParentDriver(kind, drivers.netlink, self._table, self._book))
         self._endpoints = Endpoints()
         kernel = self._kernel()
-        planner = Planner(self._bridges, self._tag)
+        planner = Planner(self._network_drivers, self._book, self._tag)
         self._dns = kernel.dns
         self._attacher = Attacher(self._table, self._endpoints, planner, kernel, bus)
         self._connector = Connector(self._table, self._endpoints, planner, self._attacher, kernel)
-        self._creator = NetworkCreator(self._table, self._bridges, self._space, bus, Defaults())
-        self._restorer = NetworkRestorer(self._table, self._bridges, self._endpoints, self._attacher, kernel)
+        self._creator = NetworkCreator(self._table, self._network_drivers, self._space, bus, settings.network_options)
+        self._restorer = NetworkRestorer(self._table, self._book, self._bridges, self._attacher, kernel)
 
     def _kernel(self) -> Kernel:
         drivers, settings = self._drivers, self._settings
@@ -75,25 +87,37 @@ class Networks:
             drivers.host_ports, settings.host_ip, ipv6=ipv6_works(), relay=settings.userland_proxy
         )
         dns = EmbeddedDns(Names(self._table, self._endpoints), Upstream(settings.dns), redirect_dns)
-        return Kernel(drivers.netlink, drivers.firewall, publisher, Relay(drivers.host_ports), dns)
+        relay = Relay(drivers.host_ports)
+        return Kernel(drivers.netlink, drivers.firewall, publisher, relay, dns, settings.direct_routing)
 
     async def start(self) -> None:
-        """Read the records, make the predefined networks, bring all bridges up. Raises WharfError, OSError."""
+        """Read the records, make the predefined networks, bring all networks up. Raises WharfError, OSError."""
         await asyncio.to_thread(self._table.load)
         await self._drivers.netlink.start()
-        if self._settings.ip_forward:
-            await self._drivers.netlink.enable_forwarding(ipv6=any(n.enable_ipv6 for n in self._table.all()))
+        await self._let_route(ipv6=self._settings.ipv6 or any(n.enable_ipv6 for n in self._table.all()))
         for name in ("host", "none"):
             await self._table.put(predefined.plain(name, self._table.find(name)))
-        others = [n for n in self._table.all() if n.driver == "bridge" and n.name != "bridge"]
+        others = [n for n in self._table.all() if self._network_drivers.find(n.driver) and n.name != "bridge"]
         for network in others:
-            self._bridges.take_subnets(network)
+            self._take_subnets(network)
         await self._start_default_bridge()
         for network in others:
             try:
-                await self._bridges.bring_up(network)
+                await self._network_drivers.get(network.driver).bring_up(network, making=False)
             except WharfError as error:
                 log.error("network %s is not available: %s", network.name, error)
+
+    async def _let_route(self, *, ipv6: bool) -> None:
+        """Let the host route; what it did not route before is let through only where containers are concerned."""
+        if not self._settings.ip_forward:
+            return
+        enabled = await self._drivers.netlink.enable_forwarding(ipv6=ipv6)
+        if enabled and self._settings.forward_drop:
+            await self._drivers.firewall.drop_forwarded(enabled)
+
+    def _take_subnets(self, network: Network) -> None:
+        """Take the network's subnets, so that no other gets them. Raises PoolOverlaps."""
+        self._space.take(network.id, [ipaddress.ip_network(p.subnet, strict=False) for p in network.pools])
 
     async def _start_default_bridge(self) -> None:
         present = self._table.find("bridge")
@@ -101,11 +125,14 @@ class Networks:
             if present:
                 await self._table.remove(present)
             return
-        network = predefined.bridge(self._settings, await self._default_subnet(present), present)
+        pools = [await self._default_subnet(present)]
+        if self._settings.ipv6:
+            pools.append(self._default_ipv6_subnet(present))
+        network = predefined.bridge(self._settings, pools, present)
         if network != present:
             await self._table.put(network)
-        self._bridges.take_subnets(network)
-        await self._bridges.bring_up(network)
+        self._take_subnets(network)
+        await self._bridges.bring_up(network, making=False)
 
     async def _default_subnet(self, present: Network | None) -> IPAMPool:
         """Return the default bridge's subnet: `--bip`, else what the bridge has, else what it had, else a free one."""
@@ -115,11 +142,20 @@ class Networks:
         if asked is not None:
             return asked
         if present is not None and present.pools:
-            return present.pools[0]
+            return predefined.subnet_of(predefined.own_address(present.pools[0]), settings)
         avoid = await self._drivers.netlink.routed_networks()
         subnet = self._space.take_any("bridge", avoid)
         self._space.release("bridge")
         return predefined.subnet_of_pool(subnet, settings)
+
+    def _default_ipv6_subnet(self, present: Network | None) -> IPAMPool:
+        """Return the default bridge's IPv6 subnet: what the settings say, else what it had, else a new one."""
+        if asked := predefined.ipv6_subnet(self._settings):
+            return asked
+        had = [p for p in (present.pools if present else ()) if ":" in p.subnet]
+        if had:
+            return predefined.subnet_of(predefined.own_address(had[0]), self._settings)
+        return predefined.subnet_of_pool(unique_local.new_subnet(), self._settings)
 
     async def _follow_renames(self) -> None:
         """Containers are renamed above us; names are looked up here."""
@@ -144,8 +180,8 @@ class Networks:
         """Make a network. Raises WharfError with dockerd's text; nothing remains then."""
         async with self._changes:
             avoid = await self._drivers.netlink.routed_networks()
-            if request.enable_ipv6 and self._settings.ip_forward:
-                await self._drivers.netlink.enable_forwarding(ipv6=True)
+            if request.enable_ipv6:
+                await self._let_route(ipv6=True)
             return await self._creator.create(request, avoid)
 
     async def remove(self, reference: str) -> None:
@@ -154,6 +190,8 @@ class Networks:
             network = self._table.get(reference)
             if predefined.is_predefined(network.name):
                 raise PredefinedNotRemovable(network.name)
+            if self._is_source(network):
+                raise SettingsInUse(network.name)
             used = self._endpoints.on_network(network.id)
             if used:
                 raise HasActiveEndpoints(network.name, [(e.container, e.id) for e in used])
@@ -162,14 +200,16 @@ class Networks:
     async def _remove(self, network: Network) -> None:
         self._table.hide(network)
         await self._attacher.settled()
-        await self._bridges.bring_down(network)
+        if driver := self._network_drivers.find(network.driver):
+            await driver.bring_down(network)
+        self._space.release(network.id)
         await self._table.remove(network)
         self._bus.publish(EventType.NETWORK, "destroy", network.id, {"name": network.name, "type": network.driver})
 
     async def prune(self, filters: Filters) -> list[str]:
         """Remove the networks that nobody uses and that fit; return their names. Raises InvalidFilter."""
         async with self._changes:
-            unused = prunable(self._table.all(), filters, self._is_unused)
+            unused = prunable(self._table.all(), filters, lambda n: self._is_unused(n) and not self._is_source(n))
             for network in unused:
                 await self._remove(network)
         self._bus.publish(EventType.NETWORK, "prune", "", {"reclaimed": "0"})
@@ -178,6 +218,10 @@ class Networks:
     def select(self, filters: Filters) -> list[Network]:
         """Return the networks that fit, the oldest first. Raises InvalidFilter and its like."""
         return sorted(select(self._table.all(), filters, self._is_unused), key=lambda n: n.created_at)
+
+    def _is_source(self, network: Network) -> bool:
+        """Tell whether other networks have their settings from a network."""
+        return network.config_only and any(n.config_from == network.name for n in self._table.all())
 
     def _is_unused(self, network: Network) -> bool:
         return not self._endpoints.on_network(network.id)
@@ -189,6 +233,10 @@ class Networks:
     async def disconnect(self, container_id: str, network: Network) -> None:
         """Take a running container off a network. Raises NotConnected, WharfError."""
         await self._connector.disconnect(container_id, network)
+
+    async def republish(self, request: SandboxRequest) -> None:
+        """Give a running container other published ports. Raises PortUnavailable, LinkFailed; all is as before then."""
+        await self._connector.republish(request)
 
     def ports(self, container_id: str) -> PortMap:
         """Return what a running container has published."""

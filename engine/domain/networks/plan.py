@@ -3,21 +3,25 @@
 Pure but for the addresses that it takes.
 """
 
+import ipaddress
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from engine.core import ids
 from engine.core.model.network import EndpointSettings, Network
-from engine.domain.networks import options
-from engine.domain.networks.addresses import Address
-from engine.domain.networks.bridges import BridgeNetworks
+from engine.domain.networks import endpoint_options, options
+from engine.domain.networks.addresses import Address, AddressBook
+from engine.domain.networks.driver import DriverSet, NetworkDriver
 from engine.domain.networks.endpoints import Endpoint, host_link
+from engine.domain.networks.failures import InterfaceRefused, NoCustomMac, NoEndpointsHere
 from engine.domain.networks.ipam import mac_of
 from engine.domain.networks.sandbox import SandboxRequest
-from engine.drivers.netlink.messages import Interface
+from engine.drivers.netlink.interfaces import Interface
+
+_LINK_LOCAL_PREFIX = {4: 16, 6: 64}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,41 +34,61 @@ class Planned:
 
 
 def in_order(wanted: Sequence[tuple[Network, EndpointSettings]]) -> list[tuple[Network, EndpointSettings]]:
-    """Return the networks with the one first that is to give the default route, as dockerd chooses it."""
+    """Return the networks in dockerd's order of preference, in which a container's interfaces are numbered, too."""
     return sorted(wanted, key=lambda w: (w[0].internal, -w[1].gw_priority, w[0].name))
+
+
+def named_first(wanted: Sequence[tuple[Network, EndpointSettings]]) -> list[tuple[Network, EndpointSettings]]:
+    """Return the networks in the order of making: an interface that is to have a certain name gets it."""
+    return sorted(in_order(wanted), key=lambda w: not endpoint_options.interface_name(w[1]))
 
 
 class Planner:
     """Takes addresses and draws up endpoints."""
 
-    def __init__(self, bridges: BridgeNetworks, tag: str) -> None:
-        self._bridges = bridges
+    def __init__(self, drivers: DriverSet, book: AddressBook, tag: str) -> None:
+        self._drivers = drivers
+        self._book = book
         self._tag = tag
 
     def plan(
-        self, request: SandboxRequest, network: Network, wanted: EndpointSettings, number: int, *, default_route: bool
+        self, request: SandboxRequest, network: Network, wanted: EndpointSettings, taken: Collection[str]
     ) -> Planned:
-        """Draw up the endpoint on one network; its interface is the container's `number`th.
+        """Draw up the endpoint on one network; `taken` are the names of the container's other interfaces.
 
-        Raises NoAddressLeft, AddressInUse, AddressOutsidePool.
+        Raises NoAddressLeft, AddressInUse, AddressOutsidePool, InterfaceRefused, NoCustomMac, NoEndpointsHere.
         """
-        endpoint_id = ids.new_id()
-        if network.driver != "bridge":
+        if network.config_only:
+            raise NoEndpointsHere
+        endpoint_id, driver = ids.new_id(), self._drivers.find(network.driver)
+        if driver is None:
             settings = msgspec.structs.replace(wanted, network_id=network.id, endpoint_id=endpoint_id)
             return Planned(_endpoint(request, network, settings), network)
-        ipv4, ipv6 = self._bridges.addresses(network.id).take(wanted)
-        name = f"{options.interface_prefix(network)}{number}"
-        settings = _settings(request, network, wanted, endpoint_id, (ipv4, ipv6))
-        settings = msgspec.structs.replace(settings, interface=name)
+        if network.driver == "ipvlan" and wanted.requested_mac:
+            raise NoCustomMac(network.driver)
         link = host_link(self._tag, endpoint_id)
-        interface = _interface(network, settings, link, default_route=default_route)
-        return Planned(_endpoint(request, network, settings, link), network, interface)
+        name = _interface_name(network, wanted, link, taken)
+        addresses = self._book.get(network.id).take(wanted)
+        settings = _settings(request, network, wanted, endpoint_id, addresses)
+        settings = msgspec.structs.replace(settings, interface=name)
+        interface = _interface(driver, network, settings, link)
+        return Planned(_endpoint(request, network, settings, interface.host_name), network, interface)
 
     def give_back(self, endpoint: Endpoint) -> None:
         """Give the addresses of an endpoint back. Idempotent."""
-        if self._bridges.is_up(endpoint.network_id):
+        if self._book.is_open(endpoint.network_id):
             settings = endpoint.settings
-            self._bridges.addresses(endpoint.network_id).release([settings.ip_address, settings.global_ipv6_address])
+            self._book.get(endpoint.network_id).release([settings.ip_address, settings.global_ipv6_address])
+
+
+def _interface_name(network: Network, wanted: EndpointSettings, link: str, taken: Collection[str]) -> str:
+    name = endpoint_options.interface_name(wanted)
+    if not name:
+        prefix = options.interface_prefix(network)
+        return next(n for i in range(len(taken) + 1) if (n := f"{prefix}{i}") not in taken)
+    if problem := endpoint_options.name_problem(name, taken):
+        raise InterfaceRefused(link, f'error renaming interface "{link}" to "{name}": {problem}')
+    return name
 
 
 def _endpoint(request: SandboxRequest, network: Network, settings: EndpointSettings, link: str = "") -> Endpoint:
@@ -87,7 +111,6 @@ def _settings(
     addresses: tuple[Address, Address],
 ) -> EndpointSettings:
     ipv4, ipv6 = addresses
-    mac = wanted.requested_mac or (mac_of(ipv4.address) if ipv4.address else _random_mac())
     return msgspec.structs.replace(
         wanted,
         network_id=network.id,
@@ -98,9 +121,19 @@ def _settings(
         ipv6_gateway="" if network.internal else ipv6.gateway,
         global_ipv6_address=ipv6.address,
         global_ipv6_prefix_len=ipv6.prefix_length,
-        mac_address=mac,
+        mac_address=wanted.requested_mac or _mac(network, ipv4.address),
         dns_names=dns_names(request, network, wanted.aliases),
     )
+
+
+def _mac(network: Network, ipv4: str) -> str:
+    """Return an endpoint's MAC address.
+
+    On a bridge it follows from the address, on a wire that others share it is random, and ipvlan has its parent's.
+    """
+    if network.driver == "ipvlan":
+        return ""
+    return mac_of(ipv4) if ipv4 and network.driver == "bridge" else _random_mac()
 
 
 def dns_names(request: SandboxRequest, network: Network, aliases: Sequence[str] | None) -> list[str] | None:
@@ -111,27 +144,19 @@ def dns_names(request: SandboxRequest, network: Network, aliases: Sequence[str] 
     return list(dict.fromkeys(n for n in names if n))
 
 
-def _interface(network: Network, settings: EndpointSettings, link: str, *, default_route: bool) -> Interface:
-    addresses = [
-        f"{address}/{length}"
-        for address, length in (
-            (settings.ip_address, settings.ip_prefix_len),
-            (settings.global_ipv6_address, settings.global_ipv6_prefix_len),
-        )
-        if address
+def _interface(driver: NetworkDriver, network: Network, settings: EndpointSettings, link: str) -> Interface:
+    sysctls = endpoint_options.sysctls(settings, settings.interface)
+    return replace(driver.interface(network, settings, link), addresses=tuple(_addresses(settings)), sysctls=sysctls)
+
+
+def _addresses(settings: EndpointSettings) -> list[str]:
+    link_local = (settings.ipam_config.link_local_ips if settings.ipam_config else None) or ()
+    found = [
+        (settings.ip_address, settings.ip_prefix_len),
+        (settings.global_ipv6_address, settings.global_ipv6_prefix_len),
+        *((text, _LINK_LOCAL_PREFIX[ipaddress.ip_address(text).version]) for text in link_local),
     ]
-    gateways = [g for g in (settings.gateway, settings.ipv6_gateway) if g] if default_route else []
-    return Interface(
-        host_name=link,
-        bridge=options.bridge_name(network),
-        name=settings.interface,
-        mac_address=settings.mac_address,
-        mtu=options.mtu(network),
-        addresses=tuple(addresses),
-        gateways=tuple(gateways),
-        isolated=not options.icc(network),
-        ipv6=network.enable_ipv6,
-    )
+    return [f"{address}/{length}" for address, length in found if address]
 
 
 def _random_mac() -> str:

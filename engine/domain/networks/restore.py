@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping
 
 from engine.core.errors import WharfError
 from engine.core.model.container import Container
-from engine.domain.networks import options
-from engine.domain.networks.attach import Attacher, Kernel, Live, target
-from engine.domain.networks.bridges import BridgeNetworks
-from engine.domain.networks.endpoints import Endpoint, Endpoints, host_link
+from engine.domain.networks.addresses import AddressBook
+from engine.domain.networks.attach import Attacher, Kernel, Live
+from engine.domain.networks.bridges import BridgeDriver
+from engine.domain.networks.endpoints import Endpoint, host_link
+from engine.domain.networks.gateways import Pair, choose, port_target
 from engine.domain.networks.ports import Published
 from engine.domain.networks.resolver import has_names
 from engine.domain.networks.sandbox import request_of
@@ -21,11 +22,12 @@ class NetworkRestorer:
     """Brings what the records say and what the kernel has together again."""
 
     def __init__(
-        self, table: NetworkTable, bridges: BridgeNetworks, endpoints: Endpoints, attacher: Attacher, kernel: Kernel
+        self, table: NetworkTable, book: AddressBook, bridges: BridgeDriver, attacher: Attacher, kernel: Kernel
     ) -> None:
         self._table = table
+        self._book = book
         self._bridges = bridges
-        self._endpoints = endpoints
+        self._endpoints = attacher.endpoints
         self._attacher = attacher
         self._kernel = kernel
 
@@ -42,19 +44,19 @@ class NetworkRestorer:
         await self._remove_orphans(tag, (live.namespace for live in lives.values()))
 
     def _adopt(self, container: Container, tag: str) -> Live:
-        endpoints = [e for e in self._adopted(container, tag) if e is not None]
+        connected = list(self._adopted(container, tag))
         on_host = container.host_config.network_mode == "host"
         namespace = "" if on_host else container.sandbox.netns.rpartition("/")[2]
-        live = Live(request_of(container), namespace, self._ports(container, endpoints))
+        live = Live(request_of(container), namespace, self._ports(container, connected))
         self._attacher.adopt(container.id, live)
         return live
 
-    def _adopted(self, container: Container, tag: str) -> Iterable[Endpoint | None]:
+    def _adopted(self, container: Container, tag: str) -> Iterable[Pair]:
         for name, settings in container.networks.items():
             network = self._table.find(settings.network_id) or self._table.find(name)
             if network is None or not settings.endpoint_id:
                 continue
-            is_bridge = network.driver == "bridge" and self._bridges.is_up(network.id)
+            is_open = self._book.is_open(network.id)
             endpoint = Endpoint(
                 id=settings.endpoint_id,
                 network_id=network.id,
@@ -62,23 +64,22 @@ class NetworkRestorer:
                 container_id=container.id,
                 container=container.name,
                 settings=settings,
-                host_link=host_link(tag, settings.endpoint_id) if is_bridge else "",
+                host_link=host_link(tag, settings.endpoint_id) if is_open and network.driver == "bridge" else "",
             )
             try:
-                if is_bridge:
-                    self._bridges.addresses(network.id).take_again(settings)
+                if is_open:
+                    self._book.get(network.id).take_again(settings)
             except WharfError as error:
                 log.error("container %s on network %s: %s", container.name, network.name, error)
             self._endpoints.add(endpoint)
-            yield endpoint
+            yield network, endpoint
 
-    def _ports(self, container: Container, endpoints: list[Endpoint]) -> Published:
+    def _ports(self, container: Container, connected: list[Pair]) -> Published:
         ports = container.sandbox.ports
-        at = next((e for e in endpoints if e.host_link and e.settings.gateway), None)
-        network = self._table.find(at.network_id) if at else None
-        if at is None or network is None:
-            return Published(ports=dict(ports))
-        return self._kernel.publisher.adopt(ports, target(at, options.bridge_name(network)))
+        target = port_target(choose(connected), direct_routing=self._kernel.direct_routing)
+        if not any(ports.values()):
+            return Published(list(ports), target=target)
+        return self._kernel.publisher.adopt(request_of(container), ports, target)
 
     async def _serve_names(self, container_id: str, live: Live) -> None:
         """Start the container's DNS server again: it ended with the previous daemon."""

@@ -28,6 +28,12 @@ def let_through(nft: Nftables, mark: str, bridges: Iterable[str]) -> None:
             nft.run(commands)
 
 
+def drop_policy(version: int) -> str:
+    """Return the commands that let iptables' chain for forwarded packets drop what no rule lets through. Pure."""
+    at = f"{FAMILIES[version == 6]} filter"
+    return f"add table {at}\nadd chain {at} FORWARD {{ type filter hook forward priority filter; policy drop; }}\n"
+
+
 def script(family: str, mark: str, bridges: list[str], listed: list[dict[str, Any]]) -> str:
     """Return the commands for a family, given what `list chain` says of iptables' chain. Pure."""
     policy = next((i["chain"].get("policy") for i in listed if "chain" in i), "accept")

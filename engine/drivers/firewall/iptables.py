@@ -71,6 +71,11 @@ class IptablesFirewall:
             for version in self._versions:
                 await _restore(version, script.removal(self._mark, await _saved(version)))
 
+    async def drop_forwarded(self, versions: Sequence[int]) -> None:
+        """Let nothing be routed that no rule lets through: the policy of FORWARD, as dockerd sets it."""
+        for version in set(versions) & set(self._versions):
+            await proc.check([_PROGRAMS[version], "--wait", "-P", "FORWARD", "DROP"])
+
     def close(self) -> None:
         """Do nothing: the rules stay."""
 

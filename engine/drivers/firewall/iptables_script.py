@@ -2,18 +2,20 @@
 
 They say what `nft_script.py` says, in chains whose names carry the daemon's mark: `<mark>-FWD` (from FORWARD, behind
 DOCKER-USER), which asks `<mark>-INW` about what goes into a bridge and then `<mark>-OUT` about what comes from one;
-`<mark>-PUB` (published ports), `<mark>-MSQ` (masquerading), `<mark>-RAW`, and for each bridge `<mark>-I-<bridge>`.
+`<mark>-PUB` (published ports), `<mark>-OPN` (ports open at containers' own addresses), `<mark>-ISO` (no way from any of
+our bridges), `<mark>-MSQ` (masquerading), `<mark>-RAW`, and for each bridge `<mark>-I-<bridge>`.
 """
 
 import hashlib
 from collections.abc import Iterable, Sequence
 
-from engine.drivers.firewall.rules import BridgeRules, PortRule
+from engine.drivers.firewall.rules import BridgeRules, Entry, PortRule
 
 USER_CHAIN = "DOCKER-USER"
 _LOOPBACK = {4: "127.0.0.0/8", 6: "::1/128"}
-_CHAINS = {"raw": ("RAW",), "nat": ("PUB", "MSQ"), "filter": ("FWD", "INW", "OUT")}
+_CHAINS = {"raw": ("RAW",), "nat": ("PUB", "MSQ"), "filter": ("FWD", "INW", "OUT", "OPN", "ISO")}
 _ESTABLISHED = "-m conntrack --ctstate RELATED,ESTABLISHED"
+_ECHO = {4: "-p icmp", 6: "-p ipv6-icmp"}
 _PUBLISHED = "-m conntrack --ctstate DNAT"
 
 
@@ -100,15 +102,28 @@ def _clear_away(rules: RuleSet, table: str, mark: str, lines: Sequence[str], *, 
 
 def add_bridge(rules: RuleSet, mark: str, bridge: BridgeRules, version: int) -> None:
     """Add the lines that let a bridge's traffic pass as it is to."""
-    name, inward = bridge.bridge, f"{mark}-I-{bridge.bridge}"
-    rules.add("filter", f":{inward} - [0:0]", f"-A {inward} {_ESTABLISHED} -j ACCEPT")
-    if bridge.icc:
-        rules.add("filter", f"-A {inward} -i {name} -j ACCEPT")
-    if not bridge.internal:
-        rules.add("filter", f"-A {inward} {_PUBLISHED} -j ACCEPT")
-    rules.add("filter", f"-A {inward} -j DROP")
+    inward = f"{mark}-I-{bridge.bridge}"
+    rules.add("filter", f":{inward} - [0:0]", *(f"-A {inward} {r}" for r in _inward(mark, bridge, version)))
     for table, line in _entries(mark, bridge, version):
         rules.add(table, f"-A {line}")
+
+
+def _inward(mark: str, bridge: BridgeRules, version: int) -> Iterable[str]:
+    """Return the rules for what is to leave through a bridge, in the chain that is its own."""
+    entry = bridge.entry.get(version, Entry.NOTHING)
+    yield f"{_ESTABLISHED} -j ACCEPT"
+    if bridge.icc:
+        yield f"-i {bridge.bridge} -j ACCEPT"
+    if not bridge.internal:
+        yield f"{_PUBLISHED} -j ACCEPT"
+        if entry is Entry.PORTS:
+            yield f"{_ECHO[version]} -j ACCEPT"
+            yield f"-j {mark}-OPN"
+        yield from (f"-i {trusted} -j {mark}-OPN" for trusted in bridge.trusted)
+        if entry is Entry.EVERYTHING:
+            yield f"-j {mark}-ISO"
+            yield "-j ACCEPT"
+    yield "-j DROP"
 
 
 def remove_bridge(rules: RuleSet, mark: str, bridge: BridgeRules, version: int) -> None:
@@ -124,10 +139,14 @@ def _entries(mark: str, bridge: BridgeRules, version: int) -> Iterable[tuple[str
     name, loopback = bridge.bridge, _LOOPBACK[version]
     yield "filter", f"{mark}-INW -o {name} -j {mark}-I-{name}"
     yield "filter", f"{mark}-OUT -i {name} -j {'DROP' if bridge.internal else 'ACCEPT'}"
+    yield "filter", f"{mark}-ISO -i {name} -j DROP"
     yield "raw", f"{mark}-RAW -i {name} -d {loopback} -j DROP"
     yield "nat", f"{mark}-MSQ -s {loopback} -o {name} -j MASQUERADE"
-    for subnet in bridge.subnets:
-        if bridge.masquerade and (":" in subnet) == (version == 6):
+    for subnet, source in bridge.sources.items():
+        if (":" in subnet) == (version == 6):
+            yield "nat", f"{mark}-MSQ -s {subnet} ! -o {name} -j SNAT --to-source {source}"
+    for subnet in bridge.masqueraded:
+        if (":" in subnet) == (version == 6):
             yield "nat", f"{mark}-MSQ -s {subnet} ! -o {name} -j MASQUERADE"
             yield "nat", f"{mark}-MSQ -s {subnet} -o {name} {_PUBLISHED} -j MASQUERADE"
 
@@ -136,7 +155,15 @@ def ports(rules: RuleSet, mark: str, published: Iterable[PortRule], version: int
     """Add the lines that add (`-A`) or delete (`-D`) published ports."""
     for port in published:
         if port.ipv6 == (version == 6):
-            rules.add("nat", f"{verb} {mark}-PUB {_port(port)}")
+            if port.host_port:
+                rules.add("nat", f"{verb} {mark}-PUB {_port(port)}")
+            else:
+                rules.add("filter", f"{verb} {mark}-OPN {_open_port(port)}")
+
+
+def _open_port(port: PortRule) -> str:
+    match = f"-p {port.protocol} -m {port.protocol} --dport {port.container_port}"
+    return f"-d {port.container_address} {match} -j ACCEPT"
 
 
 def _port(port: PortRule) -> str:

@@ -6,7 +6,8 @@ it.
 
 - A packet to a local address looks up `ports` (address, protocol, port), then `ports_any`, on its way in and out.
 - Into a bridge comes what belongs to a connection, what was sent by its own containers, and what the maps sent there.
-  So a container's own address leads nowhere from outside, whatever routes a neighbour has.
+  So a container's own address leads nowhere from outside, whatever routes a neighbour has; but for routed bridges and
+  for interfaces that are trusted (both: to the ports in `open`), and for bridges that are unprotected.
 - 127.0.0.1 is published on the way out only: a packet for it that arrives from elsewhere is left to the kernel, which
   drops it, or is dropped here where it comes from a bridge (on which `route_localnet` has the kernel not drop it).
 - ::1 cannot be translated at all: the relay serves it.
@@ -15,10 +16,12 @@ it.
 
 from collections.abc import Iterable, Sequence
 
-from engine.drivers.firewall.rules import BridgeRules, PortRule
+from engine.drivers.firewall.rules import BridgeRules, Entry, PortRule
 
 _TYPES = {"ip": "ipv4_addr", "ip6": "ipv6_addr"}
 _LOOPBACK = {"ip": "127.0.0.0/8", "ip6": "::1"}
+_VERSIONS = {"ip": 4, "ip6": 6}
+_ECHO = {"ip": "icmp", "ip6": "ipv6-icmp"}
 FAMILIES = ("ip", "ip6")
 
 
@@ -39,9 +42,14 @@ def _sets(family: str) -> str:
     return f"""
   map ports {{ type {address} . inet_proto . inet_service : {address} . inet_service; }}
   map ports_any {{ type inet_proto . inet_service : {address} . inet_service; }}
+  map sources {{ type {address} : {address}; flags interval; }}
+  set open {{ type {address} . inet_proto . inet_service; }}
   set bridges {{ type ifname; }}
   set internal {{ type ifname; }}
+  set routed {{ type ifname; }}
+  set unprotected {{ type ifname; }}
   set within {{ type ifname . ifname; }}
+  set trusted {{ type ifname . ifname; }}
   set masqueraded {{ type {address}; flags interval; }}
 """
 
@@ -67,6 +75,7 @@ def _translation(family: str) -> str:
   chain postrouting {{
     type nat hook postrouting priority srcnat; policy accept;
     {family} saddr {loopback} oifname @bridges masquerade
+    oifname != @bridges snat to {family} saddr map @sources
     {family} saddr @masqueraded oifname != @bridges masquerade
     {family} saddr @masqueraded ct status dnat masquerade
   }}
@@ -79,10 +88,17 @@ def _filters(family: str) -> str:
     type filter hook prerouting priority raw; policy accept;
     iifname @bridges {family} daddr {_LOOPBACK[family]} drop
   }}
+  chain direct {{
+    meta l4proto {_ECHO[family]} oifname @routed accept
+    {family} daddr . meta l4proto . th dport @open accept
+  }}
   chain inward {{
     iifname . oifname @within accept
     oifname @internal drop
     ct status dnat accept
+    oifname @routed jump direct
+    iifname . oifname @trusted jump direct
+    oifname @unprotected iifname != @bridges accept
     drop
   }}
   chain forward {{
@@ -103,16 +119,9 @@ class Script:
 
     def bridge(self, bridge: BridgeRules, verb: str) -> str:
         """Return the commands that add or delete (`verb`) the elements of a bridge."""
-        name = f'"{bridge.bridge}"'
         lines: list[str] = []
         for family in self._families:
-            subnets = [s for s in bridge.subnets if family_of(s) == family]
-            elements = {
-                "bridges": name,
-                "internal": name if bridge.internal else "",
-                "within": f"{name} . {name}" if bridge.icc else "",
-                "masqueraded": ", ".join(subnets) if bridge.masquerade else "",
-            }
+            elements = _elements(bridge, family, verb)
             lines += [f"{verb} element {family} {self._table} {s} {{ {e} }}\n" for s, e in elements.items() if e]
         return "".join(lines)
 
@@ -120,12 +129,8 @@ class Script:
         """Return the commands that add or delete (`verb`) the elements of published ports."""
         elements: dict[tuple[str, str], list[str]] = {}
         for port in ports:
-            family = "ip6" if port.ipv6 else "ip"
-            key = f"{port.protocol} . {port.host_port}"
-            if port.host_address:
-                key = f"{port.host_address} . {key}"
-            value = f" : {port.container_address} . {port.container_port}" if verb == "add" else ""
-            elements.setdefault((family, "ports" if port.host_address else "ports_any"), []).append(key + value)
+            name, element = _element(port, verb)
+            elements.setdefault(("ip6" if port.ipv6 else "ip", name), []).append(element)
         lines = [f"{verb} element {f} {self._table} {m} {{ {', '.join(e)} }}\n" for (f, m), e in elements.items()]
         return "".join(lines)
 
@@ -137,3 +142,30 @@ class Script:
     def clear(self) -> str:
         """Return the commands that remove the daemon's tables, whether they are there or not."""
         return "".join(f"add table {f} {self._table}\ndelete table {f} {self._table}\n" for f in self._families)
+
+
+def _elements(bridge: BridgeRules, family: str, verb: str) -> dict[str, str]:
+    """Return a bridge's elements by the name of their set."""
+    name, entry = f'"{bridge.bridge}"', bridge.entry.get(_VERSIONS[family], Entry.NOTHING)
+    sources = [(s, a) for s, a in bridge.sources.items() if family_of(s) == family]
+    return {
+        "bridges": name,
+        "internal": name if bridge.internal else "",
+        "routed": name if entry is Entry.PORTS else "",
+        "unprotected": name if entry is Entry.EVERYTHING else "",
+        "within": f"{name} . {name}" if bridge.icc else "",
+        "trusted": ", ".join(f'"{trusted}" . {name}' for trusted in bridge.trusted),
+        "masqueraded": ", ".join(s for s in bridge.masqueraded if family_of(s) == family),
+        "sources": ", ".join(f"{s} : {a}" if verb == "add" else s for s, a in sources),
+    }
+
+
+def _element(port: PortRule, verb: str) -> tuple[str, str]:
+    """Return the set or map that a port is in, and its element."""
+    if not port.host_port:
+        return "open", f"{port.container_address} . {port.protocol} . {port.container_port}"
+    key = f"{port.protocol} . {port.host_port}"
+    value = f" : {port.container_address} . {port.container_port}" if verb == "add" else ""
+    if port.host_address:
+        return "ports", f"{port.host_address} . {key}{value}"
+    return "ports_any", key + value

@@ -72,6 +72,10 @@ class NftablesFirewall:
         await self._let_through()
         await self._run(self._script.clear())
 
+    async def drop_forwarded(self, versions: Sequence[int]) -> None:
+        """Let nothing be routed that no rule lets through: the policy of iptables' chain, where dockerd sets it."""
+        await self._run("".join(foreign.drop_policy(version) for version in versions))
+
     async def _run(self, commands: str) -> None:
         if commands:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._nft.run, commands)

@@ -1,30 +1,46 @@
 """What a firewall backend is asked for. Pure."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
+
+
+class Entry(StrEnum):
+    """What of a bridge's containers is reached from outside at their own addresses, beside what is published."""
+
+    NOTHING = "nothing"
+    PORTS = "ports"
+    EVERYTHING = "everything"
 
 
 @dataclass(frozen=True, slots=True)
 class BridgeRules:
     """A bridge and what may pass it.
 
-    `subnets` are those of its containers (`172.17.0.0/16`, IPv6 ones too). Masquerade: containers reach the outside
-    under the host's address. Internal: nothing in or out. Without `icc` containers do not reach one another.
+    `masqueraded`: the subnets (`172.17.0.0/16`, IPv6 ones too) whose containers reach the outside under the address of
+    the way out, or under the one of the host that `sources` has for them. Internal: nothing in or out. Without `icc`
+    containers do not reach one another. `entry` says by family (4, 6) what is reached from everywhere; from the
+    interfaces that are trusted, open ports are reached in any case. What comes from other bridges of ours reaches no
+    more than ports.
     """
 
     bridge: str
-    subnets: tuple[str, ...]
-    masquerade: bool = True
+    masqueraded: tuple[str, ...] = ()
     internal: bool = False
     icc: bool = True
+    entry: Mapping[int, Entry] = field(default_factory=dict)
+    trusted: tuple[str, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class PortRule:
-    """A port of the host that leads to a port of a container. An empty host address stands for all of the family."""
+    """A port of the host that leads to a port of a container. An empty host address stands for all of the family.
 
-    bridge: str
+    With the host port 0 nothing leads there: the container's port is open at its own address, as its bridge allows.
+    """
+
     protocol: str
     host_address: str
     host_port: int
@@ -60,6 +76,9 @@ class Firewall(Protocol):
     async def clear(self) -> None:
         """Remove all of this daemon's rules."""
 
+    async def drop_forwarded(self, versions: Sequence[int]) -> None:
+        """Let nothing be routed in these families (4, 6) that no rule lets through. Raises OSError."""
+
     def close(self) -> None:
         """Release what the backend holds; the rules stay."""
 
@@ -85,6 +104,9 @@ class NoFirewall:
         """Do nothing."""
 
     async def clear(self) -> None:
+        """Do nothing."""
+
+    async def drop_forwarded(self, versions: Sequence[int]) -> None:
         """Do nothing."""
 
     def close(self) -> None:

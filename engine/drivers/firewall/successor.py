@@ -48,6 +48,10 @@ class Successor:
         """Remove all of this daemon's rules."""
         await self._present.clear()
 
+    async def drop_forwarded(self, versions: Sequence[int]) -> None:
+        """Let nothing be routed that no rule lets through."""
+        await self._present.drop_forwarded(versions)
+
     def close(self) -> None:
         """Release what the backends hold; the rules stay."""
         self._present.close()

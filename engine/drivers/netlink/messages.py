@@ -6,43 +6,37 @@ wait for one round trip after the other (see `route_socket.py`).
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from engine.drivers.netlink.rtnl import ifaddrmsg, ifinfmsg, rtmsg
+from engine.drivers.netlink.interfaces import BridgePort, Interface, ParentLink
+from engine.drivers.netlink.rtnl import ifaddrmsg, ifinfmsg, nla, rtmsg
 
 AF_UNSPEC, AF_INET, AF_BRIDGE, AF_INET6 = 0, 2, 7, 10
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
-RTM_NEWROUTE, RTM_GETROUTE = 24, 26
+RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 0x1, 0x4, 0x300
 NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE = 0x100, 0x200, 0x400
 _CHANGE = NLM_F_REQUEST | NLM_F_ACK
 _CREATE = _CHANGE | NLM_F_CREATE | NLM_F_EXCL
 _IFF_UP = 1
 _IFA_F_NODAD = 0x2
-_RT_TABLE_MAIN, _RTPROT_BOOT, _RT_SCOPE_UNIVERSE, _RTN_UNICAST = 254, 3, 0, 1
+_RT_TABLE_MAIN, _RTPROT_BOOT, _RT_SCOPE_UNIVERSE, _RT_SCOPE_NOWHERE, _RTN_UNICAST = 254, 3, 0, 255, 1
+
+_IPVLAN_MODES = {"l2": 0, "l3": 1, "l3s": 2}
+_IPVLAN_FLAGS = {"": 0, "bridge": 0, "private": 1, "vepa": 2}
 
 Message = Any  # pyroute2 has no types
 
 
-@dataclass(frozen=True, slots=True)
-class Interface:
-    """One container interface: a veth whose host end is a port of a bridge.
+class _IpvlanData(nla):  # type: ignore[misc]
+    """IFLA_INFO_DATA of ipvlan (linux/if_link.h); pyroute2's own lacks the flags."""
 
-    `addresses` are of the form 172.17.0.2/16; empty gateways: no default route. `isolated`: the port reaches the
-    bridge's own address but no other isolated port.
-    """
+    prefix = "IFLA_"
+    nla_map = (("IFLA_IPVLAN_UNSPEC", "none"), ("IFLA_IPVLAN_MODE", "uint16"), ("IFLA_IPVLAN_FLAGS", "uint16"))
 
-    host_name: str
-    bridge: str
-    name: str
-    mac_address: str
-    mtu: int
-    addresses: tuple[str, ...]
-    gateways: tuple[str, ...] = ()
-    isolated: bool = False
-    ipv6: bool = False
+
+ifinfmsg.ifinfo.register_link_kind(module={"ipvlan": _IpvlanData})
 
 
 def request(message: Message, kind: int, flags: int) -> Message:
@@ -72,8 +66,15 @@ def new_bridge(name: str, mac_address: str, mtu: int) -> Message:
     return request(_link(ifname=name, address=mac_address, mtu=mtu, linkinfo=linkinfo), RTM_NEWLINK, _CREATE)
 
 
-def new_veth(interface: Interface, bridge_index: int, netns: int) -> Message:
-    """Make a veth pair in one go: the host end up and in its bridge, the other in the namespace of descriptor `netns`.
+def new_interface(interface: Interface, outside: int, netns: int) -> Message:
+    """Make a container's interface on the host's interface number `outside`, in the namespace of descriptor `netns`."""
+    if isinstance(interface.link, BridgePort):
+        return _new_veth(interface, interface.link, outside, netns)
+    return _new_on_parent(interface, interface.link, outside, netns)
+
+
+def _new_veth(interface: Interface, port: BridgePort, bridge_index: int, netns: int) -> Message:
+    """Make a veth pair in one go: the host end up and in its bridge, the other in the namespace.
 
     The other end stays down: the kernel refuses to bring it up before the pair is complete (ENOTCONN of veth_open).
     """
@@ -86,8 +87,37 @@ def new_veth(interface: Interface, bridge_index: int, netns: int) -> Message:
         }
     )
     linkinfo = _attributes({"IFLA_INFO_KIND": "veth", "IFLA_INFO_DATA": _attributes({"VETH_INFO_PEER": peer})})
-    message = _link(up=True, ifname=interface.host_name, mtu=interface.mtu, master=bridge_index, linkinfo=linkinfo)
+    message = _link(up=True, ifname=port.host_name, mtu=interface.mtu, master=bridge_index, linkinfo=linkinfo)
     return request(message, RTM_NEWLINK, _CREATE)
+
+
+def _new_on_parent(interface: Interface, link: ParentLink, parent_index: int, netns: int) -> Message:
+    if link.kind == "macvlan":
+        data = _attributes({"IFLA_MACVLAN_MODE": link.mode})
+    else:
+        flags = _IPVLAN_FLAGS[link.flag]
+        data = _attributes({"IFLA_IPVLAN_MODE": _IPVLAN_MODES[link.mode], "IFLA_IPVLAN_FLAGS": flags})
+    message = _link(
+        ifname=interface.name,
+        address=interface.mac_address,
+        mtu=interface.mtu or None,
+        link=parent_index,
+        linkinfo=_attributes({"IFLA_INFO_KIND": link.kind, "IFLA_INFO_DATA": data}),
+        net_ns_fd=netns,
+    )
+    return request(message, RTM_NEWLINK, _CREATE)
+
+
+def new_vlan(name: str, parent_index: int, number: int) -> Message:
+    """Make the sub-interface of a VLAN (IEEE 802.1Q)."""
+    data = _attributes({"IFLA_VLAN_ID": number})
+    linkinfo = _attributes({"IFLA_INFO_KIND": "vlan", "IFLA_INFO_DATA": data})
+    return request(_link(ifname=name, link=parent_index, linkinfo=linkinfo), RTM_NEWLINK, _CREATE)
+
+
+def new_dummy(name: str) -> Message:
+    """Make an interface that leads nowhere."""
+    return request(_link(ifname=name, linkinfo=_attributes({"IFLA_INFO_KIND": "dummy"})), RTM_NEWLINK, _CREATE)
 
 
 def bridge_port(name: str, *, hairpin: bool, isolated: bool) -> Message:
@@ -139,12 +169,29 @@ def _address(index: int, address: str, kind: int, flags: int) -> Message:
 
 def default_route(index: int, gateway: str) -> Message:
     """Route everything else to `gateway`, in place of a default route that there is."""
+    return _default_route(ipaddress.ip_address(gateway).version, ("RTA_GATEWAY", gateway), ("RTA_OIF", index))
+
+
+def device_route(index: int, version: int) -> Message:
+    """Route everything else of a family (4, 6) into an interface that asks for no gateway."""
+    return _default_route(version, ("RTA_OIF", index))
+
+
+def _default_route(version: int, *attributes: tuple[str, Any]) -> Message:
     message = rtmsg()
-    message["family"] = AF_INET if ipaddress.ip_address(gateway).version == 4 else AF_INET6
+    message["family"] = AF_INET if version == 4 else AF_INET6
     message["table"], message["proto"] = _RT_TABLE_MAIN, _RTPROT_BOOT
     message["scope"], message["type"] = _RT_SCOPE_UNIVERSE, _RTN_UNICAST
-    message["attrs"] = [("RTA_GATEWAY", gateway), ("RTA_OIF", index)]
+    message["attrs"] = list(attributes)
     return request(message, RTM_NEWROUTE, _CHANGE | NLM_F_CREATE | NLM_F_REPLACE)
+
+
+def no_default_route(version: int) -> Message:
+    """Remove the default route of a family (4, 6)."""
+    message = rtmsg()
+    message["family"] = AF_INET if version == 4 else AF_INET6
+    message["table"], message["scope"] = _RT_TABLE_MAIN, _RT_SCOPE_NOWHERE
+    return request(message, RTM_DELROUTE, _CHANGE)
 
 
 def all_links() -> Message:

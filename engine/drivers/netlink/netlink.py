@@ -5,8 +5,6 @@ end. They are done by a thread that has made, or entered, the namespace and ends
 """
 
 import asyncio
-import contextlib
-import errno
 import ipaddress
 import os
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -14,17 +12,17 @@ from pathlib import Path
 from typing import TypeVar
 
 from engine.drivers.linux.sysctl import read_sysctl, write_sysctl
-from engine.drivers.netlink import messages
+from engine.drivers.netlink import parents
 from engine.drivers.netlink.bridges import Bridge, bridge_addresses, ensure_bridge, remove_link
 from engine.drivers.netlink.conntrack import forget_udp
+from engine.drivers.netlink.furnish import furnish, plug, remove_links, replace_default_routes
+from engine.drivers.netlink.interfaces import DefaultRoute, Interface
 from engine.drivers.netlink.links import all_links, index_of, routed_networks
-from engine.drivers.netlink.messages import Interface, Message
 from engine.drivers.netlink.namespaces import Namespaces
 from engine.drivers.netlink.route_socket import RouteSocket
 from engine.drivers.netlink.threads import in_own_thread
 
 T = TypeVar("T")
-_LOOPBACK = 1
 
 
 class Netlink:
@@ -48,17 +46,17 @@ class Netlink:
 
         `then` is called inside, in the end, by the thread that made it; its result is returned.
         """
-        bridges = {i.bridge: index_of(i.bridge) for i in interfaces}
+        outside = {i.outside: index_of(i.outside) for i in interfaces}
         host = RouteSocket()
 
         def make() -> T | None:
             with host:
                 fd = self._namespaces.enter_new(name)
                 try:
-                    _furnish(host, fd, interfaces, bridges)
+                    furnish(host, fd, interfaces, outside)
                     return then() if then else None
                 except BaseException:
-                    _remove_links(host, [i.host_name for i in interfaces])
+                    remove_links(host, [i.host_name for i in interfaces])
                     self._namespaces.remove(name)
                     raise
                 finally:
@@ -77,31 +75,29 @@ class Netlink:
 
     async def add_interface(self, namespace: str, interface: Interface) -> None:
         """Add an interface to a namespace that is in use (a path, or a name of ours). Raises OSError."""
-        bridges = {interface.bridge: index_of(interface.bridge)}
+        outside = {interface.outside: index_of(interface.outside)}
         host = RouteSocket()
 
         def add() -> None:
             with host:
                 fd = self._namespaces.enter(self._namespaces.path(namespace))
                 try:
-                    _plug(host, fd, interface, bridges)
+                    plug(host, fd, interface, outside)
                 except BaseException:
-                    _remove_links(host, [interface.host_name])
+                    remove_links(host, [interface.host_name])
                     raise
                 finally:
                     os.close(fd)
 
         await in_own_thread(add)
 
-    async def route_through(self, namespace: str, interface_name: str, gateways: Sequence[str]) -> None:
-        """Replace the default routes of a namespace. Raises OSError."""
+    async def remove_interface(self, namespace: str, name: str) -> None:
+        """Remove an interface from a namespace that is in use. Idempotent. Raises OSError."""
+        await self.inside(namespace, lambda: remove_link(name))
 
-        def replace() -> None:
-            with RouteSocket() as inside:
-                index = index_of(interface_name)
-                inside.apply(*(messages.default_route(index, g) for g in gateways))
-
-        await self.inside(namespace, replace)
+    async def route_through(self, namespace: str, routes: Sequence[DefaultRoute]) -> None:
+        """Make these the default routes of a namespace, and no others. Raises OSError."""
+        await self.inside(namespace, lambda: replace_default_routes(routes))
 
     async def remove_namespace(self, name: str) -> None:
         """Let a namespace go. Idempotent."""
@@ -127,6 +123,18 @@ class Netlink:
         """Remove several links. Idempotent."""
         await asyncio.to_thread(_remove_host_links, list(names))
 
+    async def link_exists(self, name: str) -> bool:
+        """Tell whether the host has an interface of that name."""
+        return await asyncio.to_thread(parents.exists, name)
+
+    async def make_vlan(self, name: str, parent: str, number: int) -> None:
+        """Make the sub-interface of a VLAN on an interface of the host, and bring it up. Raises OSError."""
+        await asyncio.to_thread(parents.make_vlan, name, parent, number)
+
+    async def make_dummy(self, name: str) -> None:
+        """Make an interface that leads nowhere, and bring it up. Raises OSError."""
+        await asyncio.to_thread(parents.make_dummy, name)
+
     async def forget_udp(self, addresses: Collection[str], ports: Collection[int]) -> None:
         """Forget UDP exchanges with containers' IPv4 addresses, and those with ports of the host. Raises OSError."""
         await asyncio.to_thread(forget_udp, addresses, ports)
@@ -139,53 +147,14 @@ class Netlink:
         """Return the networks that the host has routes to."""
         return await asyncio.to_thread(routed_networks)
 
-    async def enable_forwarding(self, *, ipv6: bool) -> bool:
-        """Let the host route; tell whether IPv4 routing was off before. Raises OSError."""
+    async def enable_forwarding(self, *, ipv6: bool) -> list[int]:
+        """Let the host route IPv4, and IPv6, too; return the families (4, 6) that it did not before. Raises OSError."""
         return await asyncio.to_thread(_enable_forwarding, ipv6)
-
-
-def _furnish(host: RouteSocket, namespace: int, interfaces: Sequence[Interface], bridges: dict[str, int]) -> None:
-    """Fill the calling thread's new namespace."""
-    with RouteSocket() as inside:
-        inside.apply(messages.set_up(_LOOPBACK))
-        for interface in interfaces:
-            # An interface takes over the namespace's default when it is made.
-            write_sysctl("net/ipv6/conf/default/disable_ipv6", "0" if interface.ipv6 else "1")
-            _create_pair(host, namespace, interface, bridges)
-            inside.apply(*_configuration(interface))
-        write_sysctl("net/ipv6/conf/default/disable_ipv6", "0")
-
-
-def _plug(host: RouteSocket, namespace: int, interface: Interface, bridges: dict[str, int]) -> None:
-    """Add an interface to the calling thread's namespace, which others use at the same time."""
-    _create_pair(host, namespace, interface, bridges)
-    write_sysctl(f"net/ipv6/conf/{interface.name}/disable_ipv6", "0" if interface.ipv6 else "1")
-    with RouteSocket() as inside:
-        inside.apply(*_configuration(interface))
-
-
-def _create_pair(host: RouteSocket, namespace: int, interface: Interface, bridges: dict[str, int]) -> None:
-    host.apply(
-        messages.new_veth(interface, bridges[interface.bridge], namespace),
-        messages.bridge_port(interface.host_name, hairpin=True, isolated=interface.isolated),
-    )
-
-
-def _configuration(interface: Interface) -> list[Message]:
-    index = index_of(interface.name)
-    addresses = [messages.new_address(index, a) for a in interface.addresses]
-    return [messages.set_up(index), *addresses] + [messages.default_route(index, g) for g in interface.gateways]
-
-
-def _remove_links(host: RouteSocket, names: Iterable[str]) -> None:
-    for name in names:
-        with contextlib.suppress(OSError):
-            host.apply(messages.delete_link(name), ignoring=(errno.ENODEV,))
 
 
 def _remove_host_links(names: Sequence[str]) -> None:
     with RouteSocket() as host:
-        _remove_links(host, names)
+        remove_links(host, names)
 
 
 def _link_names() -> list[str]:
@@ -201,10 +170,12 @@ def _keep_router_advertisements() -> None:
             write_sysctl(name, "2")
 
 
-def _enable_forwarding(ipv6: bool) -> bool:
-    was_off = read_sysctl("net/ipv4/ip_forward") == "0"
-    write_sysctl("net/ipv4/ip_forward", "1")
-    if ipv6:
-        _keep_router_advertisements()
-        write_sysctl("net/ipv6/conf/all/forwarding", "1")
-    return was_off
+def _enable_forwarding(ipv6: bool) -> list[int]:
+    enabled = []
+    for version, name in ((4, "net/ipv4/ip_forward"), (6, "net/ipv6/conf/all/forwarding")):
+        if (version == 4 or ipv6) and read_sysctl(name) == "0":
+            if version == 6:
+                _keep_router_advertisements()
+            write_sysctl(name, "1")
+            enabled.append(version)
+    return enabled

@@ -30,4 +30,5 @@ def _message(name: str) -> Any:
 _enter()
 ifaddrmsg = _message("ifaddrmsg")
 ifinfmsg = _message("ifinfmsg")
+nla = importlib.import_module(f"{_NAME}.netlink").nla
 rtmsg = _message("rtmsg")

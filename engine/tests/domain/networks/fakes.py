@@ -20,7 +20,8 @@ class FakeNetlink:
         self.spaces: dict[str, list] = {}
         self.links: set[str] = set()
         self.bridges: dict[str, tuple[str, ...]] = {}
-        self.routes: dict[str, str] = {}
+        self.routes: dict[str, list[tuple[int, str, str]]] = {}
+        self.parents: dict[str, int] = {"lo": 0, "eth0": 0}
         self.failure: OSError | None = None
 
     async def start(self) -> None: ...
@@ -32,7 +33,7 @@ class FakeNetlink:
         if self.failure:
             raise self.failure
         self.spaces[name] = list(interfaces)
-        self.links |= {i.host_name for i in interfaces}
+        self.links |= {i.host_name for i in interfaces} - {""}
 
     async def add_interface(self, namespace, interface) -> None:
         if self.failure:
@@ -43,8 +44,22 @@ class FakeNetlink:
     async def inside(self, namespace, function):
         return open_sockets()
 
-    async def route_through(self, namespace, interface_name, gateways) -> None:
-        self.routes[namespace] = interface_name
+    async def remove_interface(self, namespace, name) -> None:
+        self.spaces[namespace] = [i for i in self.spaces[namespace] if i.name != name]
+
+    async def route_through(self, namespace, routes) -> None:
+        self.routes[namespace] = [(r.version, r.interface, r.gateway) for r in routes]
+
+    async def link_exists(self, name: str) -> bool:
+        return name in self.parents
+
+    async def make_vlan(self, name: str, parent: str, number: int) -> None:
+        self.parents[name] = number
+
+    async def make_dummy(self, name: str) -> None:
+        if self.failure:
+            raise self.failure
+        self.parents[name] = 0
 
     async def remove_namespace(self, name: str) -> None:
         self.spaces.pop(name, None)
@@ -63,6 +78,7 @@ class FakeNetlink:
     async def remove_link(self, name: str) -> None:
         self.links.discard(name)
         self.bridges.pop(name, None)
+        self.parents.pop(name, None)
 
     async def remove_links(self, names) -> None:
         self.links -= set(names)
@@ -75,8 +91,8 @@ class FakeNetlink:
     async def routed_networks(self):
         return []
 
-    async def enable_forwarding(self, *, ipv6: bool) -> bool:
-        return True
+    async def enable_forwarding(self, *, ipv6: bool) -> list[int]:
+        return [4]
 
 
 class FakeFirewall(NoFirewall):

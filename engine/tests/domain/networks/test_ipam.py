@@ -4,8 +4,9 @@ import ipaddress
 
 import pytest
 
+from engine.core.errors import WharfError
 from engine.core.model.network import EndpointIPAMConfig, EndpointSettings, IPAMPool, Network
-from engine.domain.networks.addresses import NetworkAddresses
+from engine.domain.networks.addresses import NetworkAddresses, first_host
 from engine.domain.networks.failures import (
     AddressInUse,
     AddressOutsidePool,
@@ -27,8 +28,7 @@ def test_the_lowest_free_address_is_given_first() -> None:
 def test_a_full_pool_says_so_and_never_gives_the_broadcast_address() -> None:
     pool = Pool(ipaddress.ip_network("10.0.0.0/30"))
     assert [pool.take_any(), pool.take_any()] == ["10.0.0.1", "10.0.0.2"]
-    with pytest.raises(NoAddressLeft):
-        pool.take_any()
+    assert pool.take_any() == ""
 
 
 def test_an_address_range_limits_what_is_given_but_not_what_is_asked_for() -> None:
@@ -66,9 +66,65 @@ def _network() -> Network:
 
 def test_an_endpoint_gets_an_address_of_each_family() -> None:
     addresses = NetworkAddresses(_network())
-    assert addresses.gateways == ("10.0.0.1/24", "fd00::1/64")
+    assert addresses.own == ("10.0.0.1/24", "fd00::1/64")
     ipv4, ipv6 = addresses.take(EndpointSettings())
     assert (ipv4.cidr, ipv4.gateway, ipv6.cidr) == ("10.0.0.2/24", "10.0.0.1", "fd00::2/64")
+
+
+def test_a_full_network_says_which_family_it_lacks() -> None:
+    network = Network(name="n", id="i" * 64, created_at=1, pools=[IPAMPool(subnet="10.0.0.0/30", gateway="10.0.0.1")])
+    addresses = NetworkAddresses(network)
+    addresses.take(EndpointSettings())
+    with pytest.raises(NoAddressLeft, match=f"no available IPv4 addresses .*: n \\({'i' * 64}\\)"):
+        addresses.take(EndpointSettings())
+
+
+def test_an_address_of_a_family_that_the_network_lacks_is_passed_over() -> None:
+    network = Network(name="n", id="i" * 64, created_at=1, pools=[IPAMPool(subnet="10.0.0.0/24")])
+    asked = EndpointSettings(ipam_config=EndpointIPAMConfig(ipv6_address="fd01::9"))
+    ipv4, ipv6 = NetworkAddresses(network).take(asked)
+    assert (ipv4.address, ipv6.address) == ("10.0.0.1", "")
+
+
+@pytest.mark.parametrize(
+    ("pool", "text"),
+    [
+        (
+            IPAMPool(subnet="10.0.0.0/24", gateway="10.0.0.0"),
+            "failed to allocate gateway (10.0.0.0): Address already in use",
+        ),
+        (
+            IPAMPool(subnet="10.0.0.0/24", gateway="10.0.0.1", auxiliary_addresses={"a": "10.0.0.1"}),
+            "failed to allocate secondary ip address (a:10.0.0.1): Address already in use",
+        ),
+    ],
+)
+def test_reserved_addresses_are_of_the_subnet_and_differ(pool: IPAMPool, text: str) -> None:
+    with pytest.raises(WharfError) as caught:
+        NetworkAddresses(Network(name="n", id="i" * 64, created_at=1, pools=[pool]))
+    assert str(caught.value) == text
+
+
+def test_an_auxiliary_address_may_be_what_containers_take_for_their_gateway() -> None:
+    pool = IPAMPool(subnet="10.0.0.0/24", gateway="10.0.0.1", auxiliary_addresses={"DefaultGatewayIPv4": "10.0.0.9"})
+    addresses = NetworkAddresses(Network(name="n", id="i" * 64, created_at=1, pools=[pool]))
+    assert addresses.own == ("10.0.0.1/24",)
+    assert addresses.take(EndpointSettings())[0].gateway == "10.0.0.9"
+
+
+@pytest.mark.parametrize(
+    ("subnet", "ip_range", "first"),
+    [
+        ("10.0.0.0/24", "", "10.0.0.1"),
+        ("10.0.0.0/24", "10.0.0.128/25", "10.0.0.128"),
+        ("10.0.0.0/24", "10.0.0.0/25", "10.0.0.1"),
+        ("10.0.0.0/31", "", "10.0.0.0"),
+        ("10.0.0.0/32", "", "10.0.0.0"),
+        ("fd00::/64", "", "fd00::1"),
+    ],
+)
+def test_a_gateway_is_the_first_address_that_may_be_given(subnet: str, ip_range: str, first: str) -> None:
+    assert first_host(ipaddress.ip_network(subnet), ip_range) == first
 
 
 def test_nothing_is_kept_when_one_family_fails() -> None:

@@ -8,7 +8,6 @@ from engine.core.errors import WharfError
 from engine.core.model.container import Container, ContainerConfig, HostConfig, State, Status
 from engine.core.model.event import EventType
 from engine.core.model.network import IPAM, EndpointIPAMConfig, EndpointSettings, IPAMPool, PortBinding
-from engine.domain.networks.create import NetworkRequest
 from engine.domain.networks.failures import (
     AlreadyConnected,
     HasActiveEndpoints,
@@ -20,6 +19,7 @@ from engine.domain.networks.failures import (
     PredefinedNotRemovable,
     SameBridgeName,
 )
+from engine.domain.networks.request import NetworkRequest
 from engine.tests.domain.networks.fakes import World, request
 
 
@@ -146,7 +146,7 @@ async def test_a_network_is_made_and_removed(world):
 async def test_nothing_remains_of_a_network_that_cannot_be_made(world, part):
     getattr(world, part).failure = OSError(1, "Operation not permitted")
     wanted = NetworkRequest("front", ipam=IPAM(config=[IPAMPool(subnet="10.10.0.0/24")]))
-    with pytest.raises(LinkFailed):
+    with pytest.raises(WharfError, match="(?i)operation not permitted"):
         await world.networks.create(wanted)
     getattr(world, part).failure = None
     assert set(world.netlink.bridges) == {"wharf9"}
@@ -177,12 +177,12 @@ async def test_connecting_moves_the_default_route_and_the_ports(world):
     wanted = EndpointSettings(gw_priority=1, ipam_config=EndpointIPAMConfig(ipv4_address="10.10.0.77"), aliases=["b"])
     endpoint = await world.networks.connect(asked, beta, wanted)
     assert (endpoint.interface, endpoint.dns_names) == ("eth1", ["web", "b", "w" * 12])
-    assert world.netlink.routes[namespace] == "eth1"
+    assert world.netlink.routes[namespace] == [(4, "eth1", "10.10.0.1")]
     assert {r.container_address for r in world.firewall.published} == {"10.10.0.77"}
     with pytest.raises(AlreadyConnected):
         await world.networks.connect(asked, beta, wanted)
     await world.networks.disconnect("w" * 64, beta)
-    assert world.netlink.routes[namespace] == "eth0"
+    assert world.netlink.routes[namespace][0][:2] == (4, "eth0")
     assert {r.container_address for r in world.firewall.published} != {"10.10.0.77"}
     with pytest.raises(NotConnected):
         await world.networks.disconnect("w" * 64, beta)
@@ -216,3 +216,101 @@ async def test_a_prune_removes_what_nobody_uses(world):
     await world.networks.attach(request("web", "front"))
     assert await world.networks.prune({}) == ["back"]
     assert [a for a, _ in _actions(world)][-2:] == ["destroy", "prune"]
+
+
+MTU = "com.docker.network.driver.mtu"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text"),
+    [
+        (NetworkRequest("n", driver="bogus"), 'plugin "bogus" not found'),
+        (
+            NetworkRequest("n", options={MTU: "abc"}),
+            f'failed to parse {MTU} value: abc (strconv.Atoi: parsing "abc": invalid syntax)',
+        ),
+        (NetworkRequest("n", options={MTU: "-1"}), "invalid MTU number: -1"),
+        (NetworkRequest("n", driver="macvlan", options={"parent": "lo"}), "loopback interface is not a valid macvlan "),
+        (NetworkRequest("n", driver="macvlan", options={"parent": "nope.1"}), "-o parent interface was not found on "),
+        (NetworkRequest("n", driver="macvlan", options={"parent": "eth0.0"}), "vlan id must be between 1-4094, rec"),
+        (
+            NetworkRequest("n", driver="ipvlan", options={"ipvlan_mode": "l4"}),
+            "requested ipvlan mode 'l4' is not valid",
+        ),
+        (NetworkRequest("n", config_from="bridge"), 'configuration network "bridge" does not exist'),
+        (NetworkRequest("n", config_only=True, internal=True), "configuration network can only contain network spec"),
+        (NetworkRequest("n", config_from="x", labels={"a": "b"}), "user specified configurations are not supported "),
+    ],
+)
+async def test_what_cannot_be_made_takes_nothing(world, wanted, text):
+    with pytest.raises(WharfError) as caught:
+        await world.networks.create(wanted)
+    assert str(caught.value).startswith(text)
+    assert {n.name for n in world.networks.all()} == {"bridge", "host", "none"}
+    assert set(world.netlink.parents) == {"lo", "eth0"}
+
+
+async def test_networks_take_their_settings_from_another(world):
+    await world.networks.create(NetworkRequest("settings", config_only=True, enable_ipv6=True, options={MTU: "1400"}))
+    network = await world.networks.create(NetworkRequest("front", config_from="settings"))
+    assert (network.options, network.enable_ipv6, network.config_from) == ({MTU: "1400"}, True, "settings")
+    with pytest.raises(WharfError, match='configuration network "settings" is in use'):
+        await world.networks.remove("settings")
+    with pytest.raises(WharfError, match="cannot create endpoint on configuration-only network"):
+        await world.networks.attach(request("web", "settings"))
+    assert await world.networks.prune({}) == ["front"]
+    assert await world.networks.prune({}) == ["settings"]
+
+
+async def test_a_parent_goes_with_the_last_network_that_needs_it(world):
+    first = NetworkRequest("first", driver="macvlan", options={"parent": "eth0.7"})
+    await world.networks.create(first)
+    await world.networks.create(NetworkRequest("second", driver="macvlan", options={"parent": "eth0.7"}))
+    await world.networks.remove("first")
+    assert world.netlink.parents["eth0.7"] == 7
+    await world.networks.remove("second")
+    assert "eth0.7" not in world.netlink.parents
+    world.netlink.parents["eth0.8"] = 8
+    await world.networks.create(NetworkRequest("third", driver="macvlan", options={"parent": "eth0.8"}))
+    await world.networks.remove("third")
+    assert "eth0.8" in world.netlink.parents
+
+
+async def test_nobody_shares_a_parent_with_a_network_that_has_it_for_itself(world):
+    options = {"parent": "eth0", "macvlan_mode": "passthru"}
+    network = await world.networks.create(NetworkRequest("mine", driver="macvlan", options=options))
+    with pytest.raises(WharfError) as caught:
+        await world.networks.create(NetworkRequest("yours", driver="macvlan", options={"parent": "eth0"}))
+    assert str(caught.value) == f"macvlan network {network.id} is already using parent interface eth0 in mode passthru"
+
+
+async def test_a_container_on_a_parent_has_no_link_on_the_host_and_no_ports(world):
+    await world.networks.create(NetworkRequest("lan", driver="macvlan", options={"parent": "eth0"}))
+    attached = await world.networks.attach(request("web", "lan", port_bindings={"80/tcp": _port()}))
+    (interface,) = world.netlink.spaces[attached.sandbox.id[:12]]
+    assert (interface.link.parent, interface.link.mode, interface.host_name) == ("eth0", "bridge", "")
+    assert interface.gateways == (attached.networks["lan"].gateway,)
+    assert attached.sandbox.ports == {}
+    assert not world.firewall.published
+
+
+async def test_layer_3_needs_no_gateway(world):
+    network = await world.networks.create(NetworkRequest("lan", driver="ipvlan", options={"ipvlan_mode": "l3"}))
+    attached = await world.networks.attach(request("web", "lan"))
+    (interface,) = world.netlink.spaces[attached.sandbox.id[:12]]
+    assert network.pools[0].gateway == ""
+    assert (interface.gateways, interface.device_routes, interface.mac_address) == ((), (4,), "")
+
+
+async def test_other_ports_for_a_running_container(world):
+    asked = request("web", port_bindings={"80/tcp": _port()})
+    before = (await world.networks.attach(asked)).sandbox.ports
+    await world.networks.republish(request("web", port_bindings={"80/tcp": _port(), "81/tcp": _port()}))
+    after = world.networks.ports("w" * 64)
+    assert after["80/tcp"] == before["80/tcp"]
+    assert {r.container_port for r in world.firewall.published} == {80, 81}
+    world.firewall.failure = OSError(28, "No space left on device")
+    with pytest.raises(WharfError):
+        await world.networks.republish(request("web", port_bindings={"82/tcp": _port()}))
+    assert world.networks.ports("w" * 64) == after
+    assert len(world.host_ports._held) == 2

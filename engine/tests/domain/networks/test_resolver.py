@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from engine.core.model.network import EndpointSettings
-from engine.domain.networks.create import NetworkRequest
+from engine.domain.networks.request import NetworkRequest
 from engine.domain.networks.resolver import Names, Resolver
 from engine.drivers.dns import messages
 from engine.tests.domain.networks.fakes import World, request

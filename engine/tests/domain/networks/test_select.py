@@ -5,8 +5,9 @@ import pytest
 from engine.core.errors import WharfError
 from engine.core.filters import InvalidFilter
 from engine.core.model.network import IPAM, IPAMPool, Network
-from engine.domain.networks.create import NetworkRequest, require_valid
+from engine.domain.networks.create_rules import require_valid
 from engine.domain.networks.failures import InvalidDanglingFilter, InvalidTypeFilter
+from engine.domain.networks.request import NetworkRequest
 from engine.domain.networks.select import prunable, select
 
 NETWORKS = [
@@ -69,7 +70,6 @@ def _pool(**fields: str) -> IPAM:
     [
         (NetworkRequest(""), "invalid name: name is empty"),
         (NetworkRequest("host"), "operation is not permitted on predefined host network "),
-        (NetworkRequest("n", driver="bogus"), 'plugin "bogus" not found'),
         (NetworkRequest("n", driver="host"), 'only one instance of "host" network is allowed'),
         (NetworkRequest("n", enable_ipv4=False), "IPv4 or IPv6 must be enabled"),
         (
@@ -84,9 +84,14 @@ def _pool(**fields: str) -> IPAM:
             ),
         ),
         (
-            NetworkRequest("n", options={"com.docker.network.driver.mtu": "abc"}),
-            'failed to parse com.docker.network.driver.mtu value: abc (strconv.Atoi: parsing "abc": invalid syntax)',
+            NetworkRequest("n", ipam=_pool(subnet="10.56.0.0/16", gateway="fd00::1")),
+            "invalid network config:\ninvalid gateway fd00::1: parent subnet is an IPv4 block",
         ),
+        (
+            NetworkRequest("n", ipam=_pool(subnet="10.56.0.0/16", auxiliary_addresses={"a": "x"})),
+            "invalid network config:\ninvalid auxiliary address a: invalid address",
+        ),
+        (NetworkRequest("n", ipam=IPAM(driver="bogus")), 'plugin "bogus" not found'),
     ],
 )
 def test_what_cannot_be_made_is_refused_in_dockerds_words(request_: NetworkRequest, text: str) -> None:

@@ -2,13 +2,15 @@
 
 from engine.drivers.firewall import foreign, iptables_script
 from engine.drivers.firewall.nft_script import Script
-from engine.drivers.firewall.rules import BridgeRules, PortRule
+from engine.drivers.firewall.rules import BridgeRules, Entry, PortRule
 
 BRIDGE = BridgeRules("br0", ("10.0.0.0/24", "fd00::/64"))
-INTERNAL = BridgeRules("br1", ("10.1.0.0/24",), masquerade=False, internal=True, icc=False)
-ANY = PortRule("br0", "tcp", "", 8080, "10.0.0.2", 80)
-LOOPBACK = PortRule("br0", "udp", "127.0.0.1", 53, "10.0.0.2", 53)
-IPV6 = PortRule("br0", "tcp", "", 8080, "fd00::2", 80)
+INTERNAL = BridgeRules("br1", internal=True, icc=False)
+ROUTED = BridgeRules("br2", entry={4: Entry.PORTS}, trusted=("eth0",))
+ANY = PortRule("tcp", "", 8080, "10.0.0.2", 80)
+LOOPBACK = PortRule("udp", "127.0.0.1", 53, "10.0.0.2", 53)
+OPEN = PortRule("tcp", "", 0, "10.0.0.2", 80)
+IPV6 = PortRule("tcp", "", 8080, "fd00::2", 80)
 
 
 def test_nft_a_port_is_one_element() -> None:
@@ -20,7 +22,7 @@ def test_nft_a_port_is_one_element() -> None:
 
 
 def test_nft_many_ports_are_one_command() -> None:
-    assert Script("t").ports([ANY, PortRule("br0", "tcp", "", 81, "10.0.0.2", 81)], "add").count("\n") == 1
+    assert Script("t").ports([ANY, PortRule("tcp", "", 81, "10.0.0.2", 81)], "add").count("\n") == 1
 
 
 def test_nft_a_bridge_is_elements() -> None:
@@ -33,6 +35,21 @@ def test_nft_a_bridge_is_elements() -> None:
         'delete element ip t bridges { "br1" }',
         'delete element ip t internal { "br1" }',
     ]
+
+
+def test_nft_a_routed_bridge_lets_open_ports_through_in_its_family() -> None:
+    script = Script("t")
+    assert 'add element ip t routed { "br2" }\n' in script.bridge(ROUTED, "add")
+    assert "ip6 t routed" not in script.bridge(ROUTED, "add")
+    assert 'add element ip6 t trusted { "eth0" . "br2" }\n' in script.bridge(ROUTED, "add")
+    assert script.ports([OPEN], "delete") == "delete element ip t open { 10.0.0.2 . tcp . 80 }\n"
+
+
+def test_nft_a_subnet_may_have_an_address_of_the_host() -> None:
+    rules = BridgeRules("br0", ("10.0.0.0/24",), sources={"10.0.0.0/24": "192.0.2.1"})
+    script = Script("t", ("ip",))
+    assert "add element ip t sources { 10.0.0.0/24 : 192.0.2.1 }\n" in script.bridge(rules, "add")
+    assert "delete element ip t sources { 10.0.0.0/24 }\n" in script.bridge(rules, "delete")
 
 
 def test_nft_everything_is_replaced_in_one_transaction() -> None:
@@ -85,6 +102,37 @@ def test_iptables_bridges_and_ports() -> None:
     assert "-A M-PUB -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.0.0.2:80" in text
     assert "-A M-PUB -d 127.0.0.1 -p udp -m udp --dport 53 -j DNAT --to-destination 10.0.0.2:53" in text
     assert "fd00" not in text
+
+
+def _added(bridge: BridgeRules, version: int) -> list[str]:
+    rules = iptables_script.RuleSet()
+    iptables_script.add_bridge(rules, "M", bridge, version)
+    return [line for line in rules.text().splitlines() if line.startswith("-A M-I-")]
+
+
+def test_iptables_a_routed_bridge_lets_open_ports_through_in_its_family() -> None:
+    inward = "-A M-I-br2"
+    assert _added(ROUTED, 4) == [
+        f"{inward} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+        f"{inward} -i br2 -j ACCEPT",
+        f"{inward} -m conntrack --ctstate DNAT -j ACCEPT",
+        f"{inward} -p icmp -j ACCEPT",
+        f"{inward} -j M-OPN",
+        f"{inward} -i eth0 -j M-OPN",
+        f"{inward} -j DROP",
+    ]
+    assert f"{inward} -j M-OPN" not in _added(ROUTED, 6)
+    rules = iptables_script.RuleSet()
+    iptables_script.ports(rules, "M", [OPEN], 4, "-A")
+    assert "-A M-OPN -d 10.0.0.2 -p tcp -m tcp --dport 80 -j ACCEPT" in rules.text()
+
+
+def test_iptables_an_unprotected_bridge_is_open_to_all_but_our_other_bridges() -> None:
+    assert _added(BridgeRules("br3", entry={4: Entry.EVERYTHING}), 4)[-3:] == [
+        "-A M-I-br3 -j M-ISO",
+        "-A M-I-br3 -j ACCEPT",
+        "-A M-I-br3 -j DROP",
+    ]
 
 
 def test_iptables_chain_names_are_short_enough() -> None:
