@@ -1,18 +1,21 @@
 """One step of a classic build: from its stage's image to the next one."""
 
+import asyncio
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from engine.core import ids
 from engine.core.digest import chain_ids
 from engine.core.model.image import Image
 from engine.domain.builder.classic import history, step_text
-from engine.domain.builder.classic.command import command_of
+from engine.domain.builder.classic.command import MOUNT_POINTS, command_of
 from engine.domain.builder.classic.failures import CommandFailed, StepFailed
 from engine.domain.builder.classic.output import Output
 from engine.domain.builder.classic.step_images import Draft, StepImages
 from engine.domain.builder.classic.step_source import tree_of
+from engine.domain.builder.dockerfile.convert import image_config
 from engine.domain.builder.dockerfile.convert.dispatch import dispatch
 from engine.domain.builder.dockerfile.convert.scope import Scope
 from engine.domain.builder.dockerfile.convert.stages import StageState, Step
@@ -22,7 +25,7 @@ from engine.domain.builder.dockerfile.shell import expand
 from engine.domain.builder.failures import ProcessFailed, VertexFailed
 from engine.domain.builder.job import Job
 from engine.domain.builder.llb.ops import CopyAction, Edge, FileOp, Vertex
-from engine.domain.builder.snapshot import NamedLayer, Snapshots
+from engine.domain.builder.snapshot import NamedLayer, Snapshot, Snapshots
 from engine.domain.builder.solver.solver import Solver
 from engine.domain.images.images import Images, hold_of
 from engine.drivers.confine.archives import View
@@ -47,6 +50,7 @@ class Built:
 
     state: StageState
     image: Image | None = None
+    bare: bool | None = None
 
     @property
     def image_id(self) -> str:
@@ -88,6 +92,7 @@ class Steps:
             entry = step_text.of_configuration(built.state, instruction, told, scope.escape)
             image = await self._change(built, entry, tree if tree is not before else None)
         self.take(built, image)
+        built.state.image.history = image_config.read(await self._workshop.step_images.configuration(image)).history
 
     def take(self, built: Built, image: Image) -> None:
         """Let a stage go on from an image, which is kept until the build is over."""
@@ -139,7 +144,8 @@ class Steps:
             return known
         with _Container(self._output, self._conduct) as container:
             try:
-                layers = await self._layers(built, command_of(built.state, tree))
+                bare = await self._is_bare(built)
+                layers = await self._layers(built, command_of(built.state, tree, bare=bare))
             except VertexFailed as error:
                 raise _command_failure(error, step_text.shown_command(instruction, tree)) from error
             image = await self._workshop.step_images.make(self._with(draft, layers))
@@ -185,9 +191,18 @@ class Steps:
     async def _layers(self, built: Built, tree: Edge) -> list[NamedLayer]:
         """Make a tree; return the layers that it has more than the stage's image."""
         snapshot = await self._workshop.solver.solve(tree, self._job)
-        named = await self._workshop.snapshots.named(snapshot)
         below = len(built.image.diff_ids) if built.image else 0
+        own = snapshot.layers[max(below, len(snapshot.layers) - 1) :]  # Without that of the container below it.
+        named = await self._workshop.snapshots.named(Snapshot((*snapshot.layers[:below], *own)))
         return [layer for layer in named[below:] if layer.diff_id != _EMPTY_LAYER]
+
+    async def _is_bare(self, built: Built) -> bool:
+        """Tell whether an image lacks what containers need to have mounted."""
+        if built.bare is None:
+            tree = tree_of(built.image) if built.image else None
+            async with self._workshop.solver.tree(tree, self._job) as root:
+                built.bare = not await asyncio.to_thread(_has_mount_points, root)
+        return built.bare
 
     def _draft(self, built: Built, entry: str) -> Draft:
         return Draft(built.state.image, entry, built.image_id, _layers_of(built.image))
@@ -203,6 +218,11 @@ def _layers_of(image: Image | None) -> list[NamedLayer]:
         NamedLayer(chain, diff_id, blob)
         for chain, diff_id, blob in zip(chain_ids(image.diff_ids), image.diff_ids, image.layers, strict=True)
     ]
+
+
+def _has_mount_points(root: Path) -> bool:
+    """Blocks; call in a thread."""
+    return all((root / name).is_dir() and not (root / name).is_symlink() for name in MOUNT_POINTS)
 
 
 class _Container:

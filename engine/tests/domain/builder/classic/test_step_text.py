@@ -42,7 +42,7 @@ def test_unused_arguments_but_not_proxies() -> None:
 
 
 def test_volumes_take_what_a_command_writes() -> None:
-    changed = command_of(_stage(volumes={"/v": {}}), _command()).vertex
+    changed = command_of(_stage(volumes={"/v": {}}), _command(), bare=False).vertex
     assert isinstance(changed.operation, ExecOp)
     assert changed.description.ignore_cache
     volume = changed.operation.mounts[1]
@@ -50,3 +50,11 @@ def test_volumes_take_what_a_command_writes() -> None:
     made = changed.inputs[1].vertex.operation
     assert isinstance(made, FileOp)
     assert made.actions[0].action == MakeDirectory("/v", make_parents=True)
+
+
+def test_mount_points_lie_below_what_a_command_changes() -> None:
+    changed = command_of(_stage(), _command(), bare=True).vertex
+    assert isinstance(changed.operation, ExecOp)
+    below = changed.inputs[changed.operation.mounts[0].input].vertex.operation
+    assert isinstance(below, FileOp)
+    assert [(a.input, a.output) for a in below.actions] == [(0, EMPTY), (1, EMPTY), (2, 0)]
