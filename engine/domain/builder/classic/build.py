@@ -1,6 +1,7 @@
 """A classic build from the request to the image: context, Dockerfile, stages, steps, names."""
 
 import asyncio
+import contextlib
 import posixpath
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -26,6 +27,7 @@ from engine.domain.builder.dockerfile.convert.settings import Settings, SourceFi
 from engine.domain.builder.dockerfile.convert.stages import SCRATCH, Stages, StageState, Step, of_file
 from engine.domain.builder.dockerfile.convert.state import State
 from engine.domain.builder.dockerfile.failures import Unreadable
+from engine.domain.builder.dockerfile.ignore import is_left_out
 from engine.domain.builder.dockerfile.instructions import Dockerfile, Instruction, Label, Stage
 from engine.domain.builder.dockerfile.lint import Lint
 from engine.domain.builder.dockerfile.read import read, read_trigger
@@ -84,7 +86,7 @@ class ClassicBuilder:
                 credentials=options.credentials,
                 host_config=options.host_config,
             ) as job:
-                return await _Build(self._parts, options, job, output).run()
+                return await _Build(self._parts, options, job, output, Path(context)).run()
 
 
 @dataclass(slots=True)
@@ -101,8 +103,9 @@ class _Plan:
 class _Build:
     """One build."""
 
-    def __init__(self, parts: BuildParts, options: BuildOptions, job: Job, output: Output) -> None:
+    def __init__(self, parts: BuildParts, options: BuildOptions, job: Job, output: Output, context: Path) -> None:
         self._parts = parts
+        self._context = context
         self._options = options
         self._job = job
         self._output = output
@@ -148,6 +151,8 @@ class _Build:
             raise failures.DockerfileMissing(options.dockerfile) from error
         if not source.data:
             raise failures.EmptyDockerfile(options.dockerfile)
+        if not options.remote:
+            await asyncio.to_thread(_drop_ignored, self._context, await main.ignore_patterns(), name.lstrip("/"))
         return main, source
 
     def _warn(self, file: Dockerfile) -> None:
@@ -284,6 +289,15 @@ class _Build:
         for name in self._options.tags:
             await self._parts.tagger.tag(image.id, name)
             self._output.line(f"Successfully tagged {name.familiar}")
+
+
+def _drop_ignored(context: Path, patterns: Sequence[str], dockerfile: str) -> None:
+    """Remove what clients send in any case, where it is ignored. Blocks; call in a thread."""
+    for name in {".dockerignore", dockerfile}:
+        above = (context / name).parent
+        if is_left_out(patterns, name) and above.resolve().is_relative_to(context.resolve()):
+            with contextlib.suppress(OSError):
+                (context / name).unlink()
 
 
 def _settings(options: BuildOptions) -> Settings:

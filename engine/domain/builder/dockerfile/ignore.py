@@ -4,6 +4,7 @@ Patterns are Go's `filepath.Match` with `**`. The last one that matches a path, 
 keeps.
 """
 
+import functools
 import re
 from collections.abc import Callable, Sequence
 
@@ -33,16 +34,22 @@ def ignoring(patterns: Sequence[str]) -> Callable[[str], bool] | None:
     """Return what tells whether a path is left out; None without patterns, or where one keeps what others leave out."""
     if not patterns or any(pattern.startswith("!") for pattern in patterns):
         return None
-    compiled = [_compiled(pattern) for pattern in patterns]
-
-    def is_ignored(path: str) -> bool:
-        parts = path.strip("/").split("/")
-        above = ["/".join(parts[:end]) for end in range(1, len(parts) + 1)]
-        return any(pattern.fullmatch(each) for pattern in compiled for each in above)
-
-    return is_ignored
+    return lambda path: is_left_out(patterns, path)
 
 
+def is_left_out(patterns: Sequence[str], path: str) -> bool:
+    """Tell whether a path is left out, for itself or for a directory above it; the last pattern that speaks decides."""
+    parts = path.strip("/").split("/")
+    above = ["/".join(parts[:end]) for end in range(1, len(parts) + 1)]
+    left_out = False
+    for pattern in patterns:
+        keeps = pattern.startswith("!")
+        if left_out == keeps and any(_compiled(pattern.removeprefix("!")).fullmatch(each) for each in above):
+            left_out = not keeps
+    return left_out
+
+
+@functools.lru_cache(maxsize=1024)
 def _compiled(pattern: str) -> re.Pattern[str]:
     result, at = "", 0
     while at < len(pattern):

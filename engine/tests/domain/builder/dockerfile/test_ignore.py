@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.domain.builder.dockerfile.ignore import ignoring, read_patterns
+from engine.domain.builder.dockerfile.ignore import ignoring, is_left_out, read_patterns
 
 
 def test_patterns_are_cleaned() -> None:
@@ -29,3 +29,11 @@ def test_matches(pattern: str, path: str, expected: bool) -> None:
 
 def test_exceptions_make_it_undecidable() -> None:
     assert ignoring(["a", "!a/b"]) is None
+
+
+def test_the_last_pattern_decides() -> None:
+    patterns = ["ignored", "!ignored/subdir/excepted*", "*.md", "!README.md"]
+    assert is_left_out(patterns, "ignored/x")
+    assert not is_left_out(patterns, "ignored/subdir/excepted-file")
+    assert is_left_out(patterns, "a.md")
+    assert not is_left_out(patterns, "README.md")
