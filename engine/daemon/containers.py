@@ -19,6 +19,7 @@ from engine.domain.containers.exec_process import ExecProcess
 from engine.domain.containers.export import Exporter
 from engine.domain.containers.health import HealthMonitor
 from engine.domain.containers.host import Host, HostSettings, gather_facts
+from engine.domain.containers.image_mounts import ImageMounts, MountSources
 from engine.domain.containers.limits import Limits
 from engine.domain.containers.log_drivers.drivers import require_valid_defaults
 from engine.domain.containers.log_files import LogDrivers, LogFiles
@@ -90,6 +91,7 @@ class _Ground:
     paths: ContainerPaths
     announcer: Announcer
     waits: Waits
+    sources: MountSources
 
 
 def build_containers(config: Config, drivers: Drivers, resources: Resources, abilities: Abilities) -> Containers:
@@ -98,7 +100,9 @@ def build_containers(config: Config, drivers: Drivers, resources: Resources, abi
     paths = ContainerPaths(config.data_root, config.exec_root)
     table = ContainerTable(drivers.store)
     table.load()
-    ground = _Ground(config, drivers, resources, abilities, table, paths, Announcer(resources.bus), Waits())
+    sources = MountSources(resources.volumes, ImageMounts(resources.images, drivers.overlay))
+    announcer, waits = Announcer(resources.bus), Waits()
+    ground = _Ground(config, drivers, resources, abilities, table, paths, announcer, waits, sources)
     host = Host(gather_facts(drivers.cgroups), _host_settings(config), drivers.cgroups, table, paths)
     logs = LogFiles(paths, LogDrivers(drivers.rotator, drivers.forwarders), ground.waits)
     streams = Streams(table, paths, ground.announcer, drivers.spool)
@@ -111,7 +115,7 @@ def build_containers(config: Config, drivers: Drivers, resources: Resources, abi
         table, ExecProcess(host, drivers.runtimes, drivers.confine, drivers.cgroups), drivers.conmon, ground.announcer
     )
     limits = _limits(abilities, drivers, seccomp=host.facts.seccomp)
-    views = Views(table, drivers.overlay, resources.volumes, paths, ground.announcer)
+    views = Views(table, drivers.overlay, sources, paths, ground.announcer)
     holdings = Holdings(resources.images, resources.networks, resources.volumes)
     return Containers(
         table=table,
@@ -144,7 +148,7 @@ def build_containers(config: Config, drivers: Drivers, resources: Resources, abi
 def _runner(ground: _Ground, host: Host, logs: LogFiles, streams: Streams) -> Runner:
     config, drivers, resources = ground.config, ground.drivers, ground.resources
     machinery = Machinery(drivers.conmon, drivers.runtimes, drivers.cgroups, ground.paths, host, logs)
-    rootfs = RootfsPreparer(drivers.overlay, drivers.confine, resources.volumes, ground.announcer, ground.paths)
+    rootfs = RootfsPreparer(drivers.overlay, drivers.confine, ground.sources, ground.announcer, ground.paths)
     resolver = ResolverDefaults(config.dns, config.dns_search, config.dns_opts)
     sandbox = SandboxPreparer(ground.table, resources.networks, ground.paths, resolver)
     return Runner(machinery, rootfs, sandbox, streams)
@@ -167,7 +171,7 @@ def _creator(ground: _Ground, belongings: Belongings, host: Host, limits: Limits
         find_network=resources.networks.find,
     )
     trees = NewTrees(drivers.overlay, drivers.confine)
-    return Creator(ground.table, resources.images, resources.volumes, trees, belongings, around)
+    return Creator(ground.table, resources.images, ground.sources, trees, belongings, around)
 
 
 def _host_settings(config: Config) -> HostSettings:

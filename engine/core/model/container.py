@@ -257,7 +257,8 @@ class MountPoint(Struct, frozen=True, kw_only=True):
     """A mount as it is (`Mounts` of inspect): what create resolved from binds, mounts, volumes and the image.
 
     `type` is bind, volume, tmpfs or image; `name` and `driver` belong to volumes; `source` is a path on the host.
-    `copy_up`: an empty volume first receives what the image has at `destination`.
+    `copy_up`: an empty volume first receives what the image has at `destination`. `image` and `layers` are the id and
+    the chain IDs of a mounted image.
     """
 
     type: str = ""
@@ -271,6 +272,8 @@ class MountPoint(Struct, frozen=True, kw_only=True):
     copy_up: bool = False
     subpath: str = ""
     anonymous: bool = False
+    image: str = ""
+    layers: list[str] = []
     spec: Mount | None = None
 
 

@@ -18,7 +18,12 @@ def ready_bind(mount: MountPoint) -> MountPoint:
         if not _may_make(mount.spec):
             raise BindSourceMissing(mount.source)
         _make(source)
-    return mount if mount.rw or source.is_dir() else _of_file(mount)
+    return fitted(mount)
+
+
+def fitted(mount: MountPoint) -> MountPoint:
+    """Return a mount with its source there as the runtime is to take it. Blocks; call in a thread."""
+    return mount if mount.rw or Path(mount.source).is_dir() else _of_file(mount)
 
 
 def require_source(mount: Mount) -> None:
@@ -40,6 +45,6 @@ def _make(source: Path) -> None:
 
 def _of_file(mount: MountPoint) -> MountPoint:
     """Nothing is mounted below a file, so plain read-only says all; crun 1.8 cannot make a file recursively so."""
-    spec = mount.spec or Mount(type="bind", source=mount.source, target=mount.destination)
+    spec = mount.spec or Mount(type=mount.type, source=mount.source, target=mount.destination)
     options = msgspec.structs.replace(spec.bind_options or BindOptions(), read_only_non_recursive=True)
     return msgspec.structs.replace(mount, spec=msgspec.structs.replace(spec, bind_options=options))

@@ -22,7 +22,7 @@ from engine.domain.containers.bind_sources import require_source
 from engine.domain.containers.default_names import random_name
 from engine.domain.containers.endpoint_rules import require_valid_endpoint
 from engine.domain.containers.erase import Belongings
-from engine.domain.containers.failures import ImageMountUnsupported
+from engine.domain.containers.image_mounts import MountSources
 from engine.domain.containers.limits import Limits, enforceable
 from engine.domain.containers.log_drivers.drivers import require_valid_logging
 from engine.domain.containers.merge import Defaults, merge_config, merge_host_config, path_and_args
@@ -36,7 +36,7 @@ from engine.domain.containers.table import ContainerTable
 from engine.domain.containers.validate import require_valid, require_valid_name, warnings
 from engine.domain.images.images import Images, hold_of, platform_warnings
 from engine.domain.volumes.request import LOCAL
-from engine.domain.volumes.volumes import VolumeRequest, Volumes
+from engine.domain.volumes.volumes import VolumeRequest
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class Creator:
         self,
         table: ContainerTable,
         images: Images,
-        volumes: Volumes,
+        sources: MountSources,
         trees: NewTrees,
         belongings: Belongings,
         surroundings: Surroundings,
@@ -90,7 +90,8 @@ class Creator:
         self._table = table
         self._peers = Peers(table)
         self._images = images
-        self._volumes = volumes
+        self._volumes = sources.volumes
+        self._image_mounts = sources.images
         self._trees = trees
         self._belongings = belongings
         self._around = surroundings
@@ -157,8 +158,6 @@ class Creator:
             readonly_is_shallow=options.readonly_is_shallow,
         )
         wanted = resolve_mounts(container.config, container.host_config, context)
-        if any(m.type == "image" for m in wanted):
-            raise ImageMountUnsupported
         return [msgspec.structs.replace(m, name=ids.new_id()) if m.anonymous else m for m in wanted]
 
     def _named(self, container: Container, wanted: str) -> Container:
@@ -186,6 +185,8 @@ class Creator:
         return msgspec.structs.replace(container, mounts=mounts, layers=layers)
 
     async def _realised(self, container: Container, mount: MountPoint) -> MountPoint:
+        if mount.type == "image":
+            return await self._image_mounts.hold(container, mount)
         if mount.type != "volume":
             return mount
         options = mount.spec.volume_options if mount.spec else None

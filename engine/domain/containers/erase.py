@@ -8,6 +8,7 @@ import shutil
 
 from engine.core.model.container import Container, Status
 from engine.domain.containers.announce import Announcer
+from engine.domain.containers.image_mounts import holds
 from engine.domain.containers.log_files import LogFiles
 from engine.domain.containers.paths import ContainerPaths
 from engine.domain.containers.table import ContainerTable
@@ -34,7 +35,8 @@ class Belongings:
         await self._overlay.remove(container.id)
         await self._logs.release(container.id)
         await asyncio.to_thread(shutil.rmtree, self._paths.home(container.id), ignore_errors=True)
-        self._images.release(container.image, container.id)
+        for holder, hold in holds(container).items():
+            self._images.release(hold.image_id, holder)
         self._volumes.release(container.id)
         if remove_volumes:
             for mount in container.mounts:

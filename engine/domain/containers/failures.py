@@ -6,7 +6,6 @@ from engine.core.errors import (
     Internal,
     InvalidParameter,
     NotFound,
-    NotImplementedHere,
     NotModified,
 )
 
@@ -289,10 +288,3 @@ class LinkTargetMissing(InvalidParameter):
 
     def __init__(self, reference: str, reason: str) -> None:
         super().__init__(f"could not get container for {reference}: {reason}")
-
-
-class ImageMountUnsupported(NotImplementedHere):
-    """`--mount type=image` (API 1.48)."""
-
-    def __init__(self) -> None:
-        super().__init__("mounts of type image are not supported by this daemon")

@@ -12,11 +12,12 @@ from engine.core.errors import WharfError
 from engine.core.model.container import Container, Status
 from engine.domain.containers import restart
 from engine.domain.containers.erase import Eraser
+from engine.domain.containers.image_mounts import holds
 from engine.domain.containers.log_files import LogFiles
 from engine.domain.containers.runner import Runner
 from engine.domain.containers.supervisor import Supervisor
 from engine.domain.containers.table import ContainerTable
-from engine.domain.images.images import Hold, Images
+from engine.domain.images.images import Images
 from engine.domain.networks.networks import Networks
 from engine.domain.volumes.volumes import Volumes
 from engine.drivers.runtime.conmon import Conmon
@@ -34,8 +35,8 @@ class Holdings:
 
     async def take_again(self, container: Container, *, running: bool) -> None:
         """Take the references that a container holds: after a restart they are in memory no more."""
-        manifest = container.manifest.digest if container.manifest else ""
-        self._images.acquire(container.id, Hold(container.image, manifest, container.layers))
+        for holder, hold in holds(container).items():
+            self._images.acquire(holder, hold)
         for mount in container.mounts:
             if mount.type != "volume":
                 continue

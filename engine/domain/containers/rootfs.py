@@ -10,10 +10,10 @@ import msgspec
 from engine.core.model.container import Container, MountPoint
 from engine.domain.containers import subpaths
 from engine.domain.containers.announce import Announcer
-from engine.domain.containers.bind_sources import ready_bind
+from engine.domain.containers.bind_sources import fitted, ready_bind
+from engine.domain.containers.image_mounts import MountSources
 from engine.domain.containers.paths import ContainerPaths
 from engine.domain.containers.users import ResolvedUser, resolve_user
-from engine.domain.volumes.volumes import Volumes
 from engine.drivers.confine.confine import Confine
 from engine.drivers.storage.overlay import OverlayDriver
 
@@ -33,11 +33,17 @@ class RootfsPreparer:
     """Mounts and unmounts containers' trees."""
 
     def __init__(
-        self, overlay: OverlayDriver, confine: Confine, volumes: Volumes, announcer: Announcer, paths: ContainerPaths
+        self,
+        overlay: OverlayDriver,
+        confine: Confine,
+        sources: MountSources,
+        announcer: Announcer,
+        paths: ContainerPaths,
     ) -> None:
         self._overlay = overlay
         self._confine = confine
-        self._volumes = volumes
+        self._volumes = sources.volumes
+        self._image_mounts = sources.images
         self._announcer = announcer
         self._paths = paths
 
@@ -61,17 +67,24 @@ class RootfsPreparer:
     async def _mount(self, container: Container, rootfs: Path, mount: MountPoint) -> MountPoint:
         if mount.type == "bind":
             return await asyncio.to_thread(ready_bind, mount)
+        if mount.type == "image":
+            return await self._part(container, mount, await self._image_mounts.mount(container, mount))
         if mount.type != "volume":
             return mount
-        source = Path(await self._volumes.mount(mount.name, container.id))
+        source = await self._volumes.mount(mount.name, container.id)
         if mount.copy_up:
-            await self._confine.copy_up(rootfs, mount.destination, source)
-        if mount.subpath:
-            part = self._paths.subpaths(container.id) / str(container.mounts.index(mount))
-            await asyncio.to_thread(subpaths.mount, source, mount.subpath, part)
-            source = part
+            await self._confine.copy_up(rootfs, mount.destination, Path(source))
+        result = await self._part(container, mount, source)
         self._announcer.volume_mounted(container, mount)
-        return msgspec.structs.replace(mount, source=str(source))
+        return result
+
+    async def _part(self, container: Container, mount: MountPoint, source: str) -> MountPoint:
+        """Return the mount with its source, or with the part that is wanted. Raises InvalidParameter, NotFound."""
+        if not mount.subpath:
+            return msgspec.structs.replace(mount, source=source)
+        part = self._paths.subpaths(container.id) / str(container.mounts.index(mount))
+        await asyncio.to_thread(subpaths.mount, Path(source), mount.subpath, part)
+        return await asyncio.to_thread(fitted, msgspec.structs.replace(mount, source=str(part)))
 
     async def release(self, container: Container) -> None:
         """Unmount the tree and the volumes. Idempotent."""

@@ -1,35 +1,47 @@
-"""Parts of volumes (`volume-subpath`): pinned, then mounted at a place of the daemon's own that the runtime binds from.
+"""Parts of volumes and images (`volume-subpath`): pinned, then mounted at a place of the daemon's own, which the
+runtime binds from.
 
-The path is resolved by the kernel and cannot leave the volume (openat2(2), RESOLVE_BENEATH); what was found then is
-is mounted, whatever another container does to the volume meanwhile. Everything here blocks; call in a thread.
+The path is resolved by the kernel and cannot leave the base (openat2(2), RESOLVE_BENEATH); what was found then is
+mounted, whatever another container does to the volume meanwhile. Everything here blocks; call in a thread.
 """
 
 import contextlib
+import errno
 import os
 import stat
 from pathlib import Path
 
-from engine.core.errors import InvalidParameter
+from engine.core.errors import InvalidParameter, NotFound
 from engine.drivers.linux import syscalls
 
 _RESOLVE = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_MAGICLINKS
 _BIND = syscalls.MS_BIND | syscalls.MS_REC
 
 
-class SubpathUnavailable(InvalidParameter):
-    """The path is not in the volume, or leads out of it."""
+class SubpathMissing(NotFound):
+    """Nothing is there."""
 
-    def __init__(self, subpath: str, volume: Path, error: OSError) -> None:
-        super().__init__(f'cannot access path "{subpath}" in volume {volume}: {error.strerror}')
+    def __init__(self, subpath: str, base: Path, error: OSError) -> None:
+        path = base / subpath
+        super().__init__(f"cannot access path {path}: lstat {path}: {str(error.strerror).lower()}")
 
 
-def mount(volume: Path, subpath: str, target: Path) -> None:
-    """Mount what a volume has at `subpath` on `target`, which is made. Raises SubpathUnavailable, OSError."""
-    top = os.open(volume, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+class SubpathEscapes(InvalidParameter):
+    """A symbolic link leads out of the volume or image."""
+
+    def __init__(self, subpath: str, base: Path) -> None:
+        super().__init__(f"path concatenation escapes the base directory, base: {base}, subpath: {subpath}")
+
+
+def mount(base: Path, subpath: str, target: Path) -> None:
+    """Mount what `base` has at `subpath` on `target`, which is made. Raises SubpathMissing, SubpathEscapes, OSError."""
+    top = os.open(base, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         found = syscalls.openat2(top, subpath, os.O_PATH, resolve=_RESOLVE)
     except OSError as error:
-        raise SubpathUnavailable(subpath, volume, error) from error
+        if error.errno in (errno.EXDEV, errno.ELOOP):
+            raise SubpathEscapes(subpath, base) from error
+        raise SubpathMissing(subpath, base, error) from error
     finally:
         os.close(top)
     try:

@@ -14,9 +14,9 @@ from pathlib import Path
 from engine.core.model.container import Container, MountPoint, Status
 from engine.domain.containers.announce import Announcer
 from engine.domain.containers.failures import NotRunning
+from engine.domain.containers.image_mounts import MountSources
 from engine.domain.containers.paths import ContainerPaths
 from engine.domain.containers.table import ContainerTable
-from engine.domain.volumes.volumes import Volumes
 from engine.drivers.confine.archives import View, ViewMount
 from engine.drivers.storage.overlay import OverlayDriver
 
@@ -30,13 +30,14 @@ class Views:
         self,
         table: ContainerTable,
         overlay: OverlayDriver,
-        volumes: Volumes,
+        sources: MountSources,
         paths: ContainerPaths,
         announcer: Announcer,
     ) -> None:
         self._table = table
         self._overlay = overlay
-        self._volumes = volumes
+        self._volumes = sources.volumes
+        self._image_mounts = sources.images
         self._paths = paths
         self._announcer = announcer
         self._users: Counter[str] = Counter()
@@ -55,7 +56,7 @@ class Views:
         async with self.tree(container) as root:
             holder = f"{container.id} view"
             try:
-                mounts = [await self._mount(mount, holder) for mount in container.mounts if mount.type != "tmpfs"]
+                mounts = [await self._mount(container, m, holder) for m in container.mounts if m.type != "tmpfs"]
                 self._announce(container)
                 etc = await asyncio.to_thread(self._etc, container)
                 yield View(root, sorted([*mounts, *etc], key=lambda m: m.destination.count("/")))
@@ -70,8 +71,12 @@ class Views:
             if mount.type == "volume":
                 self._announcer.volume_mounted(container, mount)
 
-    async def _mount(self, mount: MountPoint, holder: str) -> ViewMount:
-        source = await self._volumes.mount(mount.name, holder) if mount.type == "volume" else mount.source
+    async def _mount(self, container: Container, mount: MountPoint, holder: str) -> ViewMount:
+        source = mount.source
+        if mount.type == "volume":
+            source = await self._volumes.mount(mount.name, holder)
+        elif mount.type == "image":
+            source = await self._image_mounts.mount(container, mount)
         return ViewMount(mount.destination, str(Path(source, mount.subpath)))
 
     def _etc(self, container: Container) -> Sequence[ViewMount]:

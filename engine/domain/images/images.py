@@ -36,7 +36,7 @@ def hold_of(image: Image) -> Hold:
 
 
 class Images:
-    """All images. Holders are the ids of containers."""
+    """All images. Holders are the ids of containers, with `/…` for an image that one mounts."""
 
     def __init__(self, catalog: Catalog, garbage: Garbage, unpacker: Unpacker) -> None:
         self._catalog = catalog
@@ -87,9 +87,9 @@ class Images:
             task.add_done_callback(self._tasks.discard)
 
     def holders(self, image_id: str, manifest: str = "") -> list[str]:
-        """Return the containers that were made from an image, or from that one of its manifests."""
+        """Return the containers that were made from an image, or from that one of its manifests, or mount it."""
         holders = self._holders.get(image_id, {})
-        return sorted(h for h, made_from in holders.items() if manifest in ("", made_from))
+        return sorted({h.partition("/")[0] for h, made_from in holders.items() if manifest in ("", made_from)})
 
     def last_used(self, stored: StoredImage) -> int:
         """Return when an image came, got a name, or was given back last, in nanoseconds since the epoch."""

@@ -1,6 +1,7 @@
 """Containers' root filesystems: an overlay mount of a writable directory above unpacked layers.
 
-`<root>/<container id>/` holds `upper`, `work`, `merged` (the mount point) and `layers` (the chain IDs, bottom first).
+`<root>/<container id>/` holds `upper`, `work`, `merged` (the mount point), `layers` (the chain IDs, bottom first), and
+in `views` the mount points of other layers, which the container is to see as they are.
 Does not know images, nor what a container is.
 """
 
@@ -18,6 +19,7 @@ from engine.drivers.storage.overlay_mount import OverlayMount, detach, mount_ove
 _REMOVED = ".removed-"
 # An overlay needs a lower directory even where the image has no layer.
 _SKELETON = ".skeleton"
+_EMPTY = (".empty/1", ".empty/2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,10 @@ class _Tree:
     def layers(self) -> Path:
         return self.home / "layers"
 
+    @property
+    def views(self) -> Path:
+        return self.home / "views"
+
 
 class OverlayDriver:
     """Makes, mounts and removes containers' trees."""
@@ -61,6 +67,8 @@ class OverlayDriver:
     def _prepare(self) -> list[Path]:
         self._root.mkdir(mode=0o710, parents=True, exist_ok=True)
         _make_skeleton(self._root / _SKELETON)
+        for name in _EMPTY:
+            (self._root / name).mkdir(mode=0o755, parents=True, exist_ok=True)
         return [entry for entry in self._root.iterdir() if entry.name.startswith(_REMOVED)]
 
     async def close(self) -> None:
@@ -91,16 +99,27 @@ class OverlayDriver:
             await asyncio.wait((ending,))
         return await asyncio.to_thread(self._mount, self._tree(container_id))
 
+    def view(self, container_id: str, name: str) -> Path:
+        """Return where `mount_view` mounts."""
+        return self._tree(container_id).views / name
+
+    async def mount_view(self, container_id: str, name: str, chains: Sequence[str]) -> Path:
+        """Mount other layers (chain IDs, bottom first) to be looked at, where they are not; return the path.
+
+        `unmount` takes them along. Raises OSError.
+        """
+        return await asyncio.to_thread(self._mount_view, self.view(container_id, name), chains)
+
     async def unmount(self, container_id: str) -> None:
-        """Unmount a container's tree, where it is mounted. Raises OSError.
+        """Unmount a container's tree and views, where they are mounted. Raises OSError.
 
         The mount is gone when this returns, but not yet its end: the kernel writes the whole filesystem below to the
         disk when an overlay's last user goes (`ovl_sync_fs`), for which nobody has to wait but the next mount.
         """
-        pinned = await asyncio.to_thread(detach, self._tree(container_id).merged)
-        if pinned is None:
+        pinned = await asyncio.to_thread(self._detach, self._tree(container_id))
+        if not pinned:
             return
-        task = self._spawn(asyncio.to_thread(os.close, pinned))
+        task = self._spawn(asyncio.to_thread(_close, pinned))
         self._detached[container_id] = task
         task.add_done_callback(lambda _: self._forget(container_id, task))
 
@@ -141,6 +160,19 @@ class OverlayDriver:
             mount_overlay(OverlayMount(self.lowers(tree.home.name), tree.merged, tree.upper, tree.work))
         return tree.merged
 
+    def _mount_view(self, path: Path, chains: Sequence[str]) -> Path:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.is_mount():
+            empty = [self._root / name for name in _EMPTY]
+            lowers = [self._layers.path(chain) for chain in reversed(chains)]
+            mount_overlay(OverlayMount([*lowers, *(empty[:1] if lowers else empty)], path))
+        return path
+
+    def _detach(self, tree: _Tree) -> list[int]:
+        """Unmount; return descriptors that keep the filesystems until they are closed."""
+        views = list(tree.views.iterdir()) if tree.views.is_dir() else []
+        return [pinned for path in (tree.merged, *views) if (pinned := detach(path)) is not None]
+
     def _bury(self, tree: _Tree) -> Path | None:
         grave = self._root / f"{_REMOVED}{secrets.token_hex(8)}"
         try:
@@ -148,6 +180,11 @@ class OverlayDriver:
         except FileNotFoundError:
             return None
         return grave
+
+
+def _close(descriptors: Sequence[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def _make_skeleton(root: Path) -> None:

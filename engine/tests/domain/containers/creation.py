@@ -14,6 +14,7 @@ from engine.core.model.network import IPAM, IPAMPool, Network
 from engine.core.model.volume import Volume
 from engine.domain.containers.create import CreateOptions, Creator, Surroundings
 from engine.domain.containers.erase import Belongings
+from engine.domain.containers.image_mounts import ImageMounts, MountSources
 from engine.domain.containers.limits import Limits
 from engine.domain.containers.merge import Defaults
 from engine.domain.containers.paths import ContainerPaths
@@ -141,6 +142,9 @@ class FakeOverlay:
             raise OSError("disk full")
         self.made.add(container_id)
 
+    def view(self, container_id, name):
+        return f"/views/{container_id}/{name}"
+
     async def remove(self, container_id):
         self.made.discard(container_id)
 
@@ -178,8 +182,9 @@ class Workshop:
             blkio_weight_device=False,
             runtimes=("runc", "io.containerd.runc.v2"),
         )
+        sources = MountSources(self.volumes, ImageMounts(self.images, self.overlay))
         around = Surroundings(self.paths, Defaults(hostname="vm"), limits, self.announcer, find_network)
-        self.creator = Creator(self.table, self.images, self.volumes, self.overlay, belongings, around)
+        self.creator = Creator(self.table, self.images, sources, self.overlay, belongings, around)
 
     async def add_peer(self, source: str) -> None:
         """Add the container that recorded requests call `peer`."""
