@@ -22,7 +22,7 @@ from engine.domain.builder.ops.cache_mounts import CacheMounts
 from engine.domain.builder.ops.protected import secret_variables
 from engine.domain.builder.ops.step_log import StepLog
 from engine.domain.builder.ops.step_mounts import MountPreparer, Prepared
-from engine.domain.builder.ops.step_networks import StepNetworks
+from engine.domain.builder.ops.step_networks import StepNetworks, resolves_names
 from engine.domain.builder.ops.step_spec import Step, hosts_text, step_spec
 from engine.domain.builder.snapshot import Snapshot, Snapshots
 from engine.domain.builder.solver.executors import Work
@@ -199,6 +199,8 @@ class _Run:
             limits.dns_options or defaults.options,
         )
         form = etc_files.host_resolv_conf if netns is None else etc_files.own_resolv_conf
+        if resolves_names(self._operation.network, limits.network_mode):
+            form = etc_files.embedded_resolv_conf
         (self._directory / "resolv.conf").write_text(form(host_resolver(), wanted))
         for name in ("hosts", "resolv.conf"):
             (self._directory / name).chmod(0o644)

@@ -30,6 +30,11 @@ class _Namespace:
     expiry: asyncio.TimerHandle | None = None
 
 
+def resolves_names(mode: NetMode, network: str) -> bool:
+    """Tell whether the daemon's own resolver serves a command on that network."""
+    return mode is NetMode.SANDBOX and network not in ("", "default", "host", _BRIDGE, _NONE)
+
+
 class StepNetworks:
     """Lends namespaces."""
 
@@ -68,7 +73,10 @@ class StepNetworks:
 
     async def _made(self, network: str) -> _Namespace:
         holder = ids.new_id()
-        request = SandboxRequest(holder, f"build-{holder[:12]}", networks={network: EndpointSettings()}, silent=True)
+        # Names are resolved on networks that users have made, as for containers.
+        names = [] if network in (_BRIDGE, _NONE) else [f"build-{holder[:12]}"]
+        endpoint = EndpointSettings(dns_names=names or None)
+        request = SandboxRequest(holder, f"build-{holder[:12]}", networks={network: endpoint}, silent=True)
         attached = await self._networks.attach(request)
         return _Namespace(holder, attached.sandbox.netns, network)
 
