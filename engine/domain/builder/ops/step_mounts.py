@@ -13,6 +13,7 @@ from engine.domain.builder.ops.cache_mounts import CacheMounts
 from engine.domain.builder.ops.protected import agent_socket, memory, secret_file
 from engine.domain.builder.snapshot import Snapshot, Snapshots
 from engine.domain.builder.solver.executors import Work
+from engine.domain.containers.bind_sources import fitted
 from engine.drivers.confine.pin import pin
 from engine.drivers.storage.work_trees import WorkTree
 
@@ -79,9 +80,7 @@ class MountPreparer:
             target = self._directory / "pins" / str(number)
             await asyncio.to_thread(pin, source, mount.selector, target)
             source = target
-        return MountPoint(
-            type="bind", source=str(source), destination=mount.dest, rw=not mount.readonly, propagation="rprivate"
-        )
+        return await asyncio.to_thread(fitted, _bind(source, mount, rw=not mount.readonly))
 
     async def _protected(self, number: int, mount: Mount, stack: AsyncExitStack) -> MountPoint | None:
         if self._memory is None:
@@ -94,7 +93,11 @@ class MountPreparer:
         if not present:
             return None
         # A socket on a read-only mount can be connected to all the same.
-        return MountPoint(type="bind", source=str(path), destination=mount.dest, rw=False, propagation="rprivate")
+        return await asyncio.to_thread(fitted, _bind(path, mount, rw=False))
+
+
+def _bind(source: Path, mount: Mount, *, rw: bool) -> MountPoint:
+    return MountPoint(type="bind", source=str(source), destination=mount.dest, rw=rw, propagation="rprivate")
 
 
 def _in_memory(mount: Mount) -> MountPoint:
