@@ -5,6 +5,7 @@ Source: moby `daemon/errors.go`, `translateContainerdStartErr`.
 
 from engine.core import os_errors
 from engine.core.errors import Conflict, InvalidParameter, NotFound, WharfError
+from engine.domain.containers.failures import LoggingNotInitialized
 from engine.drivers.runtime.failures import RuntimeFailed
 
 _NOT_FOUND, _NOT_EXECUTABLE, _UNKNOWN = 127, 126, 128
@@ -49,6 +50,8 @@ def as_launch_failure(error: Exception) -> LaunchFailed:
     message = os_errors.text(error) if isinstance(error, OSError) else str(error) or type(error).__name__
     if isinstance(error, RuntimeFailed):
         return _of_runtime(f"failed to create task for container: failed to create shim task: {message}")
+    if isinstance(error, LoggingNotInitialized):
+        return _of_runtime(message)  # dockerd looks at the text whatever it is about.
     kind = next((ours for theirs, ours in _KINDS if isinstance(error, theirs)), LaunchFailed)
     return kind(message)
 

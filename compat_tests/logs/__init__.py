@@ -1,0 +1,1 @@
+"""Logs: drivers, collectors, files."""
