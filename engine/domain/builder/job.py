@@ -24,7 +24,8 @@ class Job:
     """A build. It is cancelled by cancelling the task that runs it.
 
     `host_config` limits its commands, as `POST /build` can; `credentials` are by registry, before those of the session.
-    `resources`, `needs` and `runs` are the solver's.
+    `seals`: what it makes will be exported as layers, whose archives take time. `resources`, `needs` and `runs` are
+    the solver's.
     """
 
     ref: str
@@ -33,6 +34,7 @@ class Job:
     no_cache: bool = False
     credentials: Mapping[str, Credentials] = field(default_factory=dict)
     host_config: HostConfig = field(default_factory=HostConfig)
+    seals: bool = True
     resources: AsyncExitStack = field(default_factory=AsyncExitStack)
     needs: Needs = field(default_factory=Needs)
     runs: dict[str, Any] = field(default_factory=dict)

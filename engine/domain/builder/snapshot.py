@@ -90,6 +90,7 @@ class Snapshots:
         self._cache = cache
         self._known: dict[str, Layer] = {}
         self._sealing: dict[str, asyncio.Task[None]] = {}
+        self._soon: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(_SEALED_AT_ONCE)
         self._naming = asyncio.Lock()
         self.confine = stores.confine
@@ -172,6 +173,19 @@ class Snapshots:
             task.add_done_callback(lambda _: self._sealing.pop(layer.id, None))
         await asyncio.shield(task)
 
+    def seal_soon(self, trees: Sequence[Snapshot]) -> None:
+        """Begin with the archives of the uppermost layers; an error is that of who needs them."""
+        for tree in trees:
+            if tree.layers and not tree.layers[-1].sealed:
+                task = asyncio.get_running_loop().create_task(self.seal(tree.layers[-1]), name="seal-soon")
+                self._soon.add(task)
+                task.add_done_callback(self._sealed)
+
+    def _sealed(self, task: "asyncio.Task[None]") -> None:
+        self._soon.discard(task)
+        if not task.cancelled():
+            task.exception()
+
     async def _seal(self, layer: Layer) -> None:
         async with self._slots:
             place = layer.record.place
@@ -231,7 +245,7 @@ class Snapshots:
 
     async def close(self) -> None:
         """Stop making archives."""
-        tasks = list(self._sealing.values())
+        tasks = [*self._soon, *self._sealing.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

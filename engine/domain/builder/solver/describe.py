@@ -3,6 +3,7 @@
 from engine.domain.builder.llb.ops import (
     EMPTY,
     CopyAction,
+    DiffOp,
     ExecOp,
     FileAction,
     FileOp,
@@ -57,3 +58,17 @@ def output_count(vertex: Vertex) -> int:
     if isinstance(operation, FileOp):
         return max((a.output + 1 for a in operation.actions if a.output != EMPTY), default=0)
     return 1
+
+
+def lower_inputs(vertex: Vertex) -> list[int]:
+    """Return the inputs whose layers are those of the vertex's own tree, below what it adds."""
+    operation, count = vertex.operation, len(vertex.inputs)
+    if isinstance(operation, ExecOp):
+        found = [mount.input for mount in operation.mounts if mount.dest == "/"]
+    elif isinstance(operation, FileOp):
+        found = [action.input for action in operation.actions]
+    elif isinstance(operation, DiffOp):
+        found = [operation.upper]
+    else:
+        found = list(range(count))
+    return [number for number in dict.fromkeys(found) if 0 <= number < count]

@@ -9,6 +9,7 @@ from engine.domain.builder.job import Job
 from engine.domain.builder.llb.codec import digest_of
 from engine.domain.builder.llb.ops import Edge, Vertex
 from engine.domain.builder.snapshot import Snapshot
+from engine.domain.builder.solver.describe import lower_inputs
 from engine.domain.builder.solver.vertex_run import Machinery, VertexRun
 
 
@@ -27,11 +28,23 @@ class Solver:
         for vertex in _inputs_first(edge.vertex, lambda v: digest_of(v) in job.runs):
             self._run(vertex, job)
         run: VertexRun = job.runs[digest_of(edge.vertex)]
+        if job.seals:
+            self._seal_below(edge.vertex, job)
         return (await run.result())[edge.output]
 
     def _run(self, vertex: Vertex, job: Job) -> None:
         inputs = [job.runs[digest_of(each.vertex)] for each in vertex.inputs]
         job.runs[digest_of(vertex)] = VertexRun(self._machinery, job, vertex, inputs)
+
+    def _seal_below(self, top: Vertex, job: Job) -> None:
+        """Let the archives of what the tree will consist of be made while later steps run."""
+        pending = [top]
+        while pending:
+            vertex = pending.pop()
+            run: VertexRun = job.runs[digest_of(vertex)]
+            if not run.sealing:
+                run.sealing = True
+                pending += [vertex.inputs[number].vertex for number in lower_inputs(vertex)]
 
     def _admit(self, job: Job) -> None:
         """Keep what the job comes by, until it is closed."""

@@ -56,6 +56,7 @@ class VertexRun:
         self._vertex = vertex
         self.digest = digest_of(vertex)
         self._inputs = inputs
+        self.sealing = False
         self._work = Work(job, vertex, self.digest, self._report)
         self._once: dict[str, asyncio.Task[Any]] = {}
         self._event = VertexEvent(
@@ -180,6 +181,8 @@ class VertexRun:
         async with self._told():
             made = await self._machinery.flights.join(flight, work, self._report)
         await self._keep(*made)
+        if self.sealing:
+            self._machinery.snapshots.seal_soon(made)
         return made
 
     async def _loaded(self) -> Sequence[Snapshot]:
