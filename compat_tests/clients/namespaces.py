@@ -16,6 +16,8 @@ T = TypeVar("T")
 _CLONE_NEWNET = 0x40000000
 _SETUP = """
 mount --make-rshared /
+mkdir -p /run/docker/plugins
+mount -t tmpfs plugins /run/docker/plugins
 ip link set lo up
 ip link add eth0 type veth peer name eth0-peer
 ip address add 198.51.100.10/24 dev eth0
@@ -44,7 +46,10 @@ class HostNamespaces:
 
 
 class PrivateNamespaces:
-    """A fresh network namespace with an `eth0` that leads nowhere, and a mount namespace with a shared `/`."""
+    """A fresh network namespace with an `eth0` that leads nowhere, and a mount namespace with a shared `/`.
+
+    Its `/run/docker/plugins` is its own: dockerd waits long for what others leave there.
+    """
 
     private = True
 

@@ -3,6 +3,7 @@
 It speaks the plugin protocol (`POST /Interface.Method`, JSON both ways) and writes down every call.
 """
 
+import base64
 import itertools
 import json
 import os
@@ -153,9 +154,45 @@ class VolumePlugin(Plugin):
         return {"Err": ""}
 
 
+class AuthorizationPlugin(Plugin):
+    """Lets everything pass but what `requests` and `answers` say: each maps a part of the URI to a reply."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, ["authz"])
+        self.requests: dict[str, Reply] = {}
+        self.answers: dict[str, Reply] = {}
+        self.handlers |= {
+            "AuthZPlugin.AuthZReq": lambda body: self._reply(self.requests, body),
+            "AuthZPlugin.AuthZRes": lambda body: self._reply(self.answers, body),
+        }
+
+    def reset(self) -> None:
+        """Let everything pass, and forget what was asked."""
+        self.requests, self.answers = {}, {}
+        self.calls.clear()
+
+    def _reply(self, rules: dict[str, Reply], body: dict[str, Any]) -> Reply:
+        return next((reply for part, reply in rules.items() if part in body["RequestUri"]), {"Allow": True})
+
+    def asked(self, uri: str) -> list[dict[str, Any]]:
+        """What was asked before requests whose URI contains `uri`, with bodies decoded."""
+        return [_decoded(b) for b in self.bodies("AuthZPlugin.AuthZReq") if uri in b["RequestUri"]]
+
+    def answered(self, uri: str) -> list[dict[str, Any]]:
+        """What was asked about their answers."""
+        return [_decoded(b) for b in self.bodies("AuthZPlugin.AuthZRes") if uri in b["RequestUri"]]
+
+
+def _decoded(call: dict[str, Any]) -> dict[str, Any]:
+    bodies = {name: base64.b64decode(call[name]) for name in ("RequestBody", "ResponseBody") if name in call}
+    return {**call, **bodies}
+
+
 def sockets(engine: Daemon) -> Path:
-    """Where an engine looks for plugins: of wharfd its own directory, so that no other engine here sees them."""
-    return engine.exec_root / "plugins" if engine.kind == "wharfd" else Path("/run/docker/plugins")
+    """Where an engine looks for plugins, and no other engine on this machine does."""
+    if engine.kind == "wharfd":
+        return engine.exec_root / "plugins"
+    return Path(f"/proc/{engine.namespaces.pid}/root/run/docker/plugins")
 
 
 _counter = itertools.count()

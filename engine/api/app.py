@@ -6,6 +6,7 @@ Owns the server object; the sockets that it serves are opened in `transport/list
 from collections.abc import Iterable
 from typing import Protocol
 
+from engine.api.gate import Gate
 from engine.api.middleware import Dispatcher
 from engine.api.routing import Route, Router
 from engine.api.transport.connection import Server
@@ -26,9 +27,11 @@ class Handlers(Protocol):
 class App:
     """The server and the dispatcher behind it."""
 
-    def __init__(self, handlers: Iterable[Handlers], instant: InstantAnswers | None = None) -> None:
+    def __init__(
+        self, handlers: Iterable[Handlers], instant: InstantAnswers | None = None, gate: Gate | None = None
+    ) -> None:
         """Assemble the route table. Needs a running event loop. `instant`: what is answered without it."""
-        self._dispatcher = Dispatcher(Router(route for part in handlers for route in part.routes()))
+        self._dispatcher = Dispatcher(Router(route for part in handlers for route in part.routes()), gate)
         self.server = Server(
             self._dispatcher.handle,
             instant=instant,

@@ -1,4 +1,4 @@
-"""What every request passes: version check, look-up, errors to statuses, Docker's headers.
+"""What every request passes: version check, look-up, authorization plugins, errors to statuses, Docker's headers.
 
 A request that changes something is finished even when its client leaves (`Route.finishes`); any other one is cancelled
 then. Owns no state but the requests that go on without their client.
@@ -12,7 +12,8 @@ from urllib.parse import quote
 from aiohttp import web
 
 from engine.api import failure
-from engine.api.routing import Handler, Router, split_version
+from engine.api.gate import Gate
+from engine.api.routing import Handler, Match, Router, split_version
 from engine.api.transport import reply
 from engine.api.transport.headers import COMMON
 from engine.api.version import require_spoken
@@ -31,8 +32,9 @@ class PageNotFound(NotFound):
 class Dispatcher:
     """Answers requests. `close` waits for those that go on without their client."""
 
-    def __init__(self, router: Router) -> None:
+    def __init__(self, router: Router, gate: Gate | None = None) -> None:
         self._router = router
+        self._gate = gate
         self._unfinished: set[asyncio.Task[web.StreamResponse]] = set()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -59,6 +61,11 @@ class Dispatcher:
             raise PageNotFound
         if match.variable:
             request[match.variable] = match.value
+        if self._gate is not None and self._gate.closed:
+            return await self._gate.passing(request, lambda: self._answer(match, request))
+        return await self._answer(match, request)
+
+    async def _answer(self, match: Match, request: web.BaseRequest) -> web.StreamResponse:
         if match.finishes:
             return await self._finish(match.handler, request)
         return await match.handler(request)

@@ -212,7 +212,6 @@ IGNORED = {
 }
 
 REFUSED = {
-    "authorization-plugins": "authorization plugins are not supported yet",
     "metrics-addr": "the metrics endpoint is not supported yet",
     "rootless": "rootless mode is not supported yet",
     "selinux-enabled": "SELinux labels are not supported yet",

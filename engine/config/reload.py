@@ -9,6 +9,7 @@ from engine.config.load import load
 from engine.config.settings import Config
 
 RELOADED = (
+    "authorization_plugins",
     "debug",
     "log_level",
     "labels",

@@ -66,6 +66,8 @@ class Config(Struct, frozen=True, kw_only=True):
     tlskey: str = ""
     allow_insecure_tcp: bool = False
 
+    authorization_plugins: list[str] = field(default_factory=list)
+
     # Images and registries.
     registry_mirrors: list[str] = field(default_factory=list)
     insecure_registries: list[str] = field(default_factory=list)

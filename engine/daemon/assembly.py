@@ -8,6 +8,7 @@ from pathlib import Path
 from engine.api.app import Handlers
 from engine.config.reload import RELOADED
 from engine.config.settings import Config
+from engine.core.errors import Internal, WharfError
 from engine.core.model.event import EventType
 from engine.daemon.build_fronts import classic_handlers
 from engine.daemon.builder import Builder, build_builder
@@ -21,6 +22,13 @@ from engine.domain.system.info import System
 from engine.drivers.cgroups.abilities import detect
 
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
+
+
+class AuthorizerUnusable(Internal):
+    """The daemon does not start without a plugin that is to authorize its requests."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"failed to validate authorization plugin: {reason}")
 
 
 class Daemon:
@@ -41,6 +49,7 @@ class Daemon:
             classic_handlers(config, drivers, resources, builder),
             *system_handlers(system, drivers, resources, containers),
         ]
+        self.authorizers = resources.authorizers
         self._system = system
         self._drivers = drivers
         self._resources = resources
@@ -55,13 +64,21 @@ class Daemon:
         await self._containers.restorer.restore(self._containers.logs)
         await self._resources.images.restored()
         await self._resources.volumes.drop_unused_mounts()
+        await self._require_authorizers()
         self._containers.health.start()
         self._resources.image_gc.start(gc_policy(self.config))
+
+    async def _require_authorizers(self) -> None:
+        try:
+            await self.authorizers.require_all()
+        except WharfError as error:
+            raise AuthorizerUnusable(str(error)) from error
 
     def reload(self, config: Config) -> None:
         """Take over settings that can change while the daemon runs, and tell of it. Blocks (a small file)."""
         self.config = config
         self._system.change(info_settings(config, self._drivers))
+        self.authorizers.use(config.authorization_plugins)
         self._drivers.transport.settings = registry_settings(config)
         self._resources.image_gc.change(gc_policy(config))
         if config.default_runtime in {runtime.name for runtime in self._drivers.runtimes.all()}:

@@ -11,6 +11,7 @@ import uvloop
 
 from engine import daemon_log
 from engine.api.app import App
+from engine.api.gate import Gate
 from engine.api.transport.listen import Listener, Serving, TlsFiles, open_listeners, serve
 from engine.config import reload
 from engine.config.failures import ConfigError
@@ -43,7 +44,7 @@ async def _live(config: Config) -> int:
     if daemon is None:
         _close(listeners)
         return 1
-    app = App(daemon.handlers, instant_answers())
+    app = App(daemon.handlers, instant_answers(daemon.authorizers), Gate(daemon.authorizers))
     serving = await serve(app.server, listeners)
     notifier.ready()
     log.info("API listen on %s", ", ".join(config.hosts))

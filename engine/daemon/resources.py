@@ -19,6 +19,7 @@ from engine.domain.images.pull import Stores
 from engine.domain.images.unpack import Unpacker
 from engine.domain.networks.networks import NetworkDrivers, Networks
 from engine.domain.networks.settings import DEFAULT_MTU, DEFAULT_POOLS, AddressPool, NetworkSettings
+from engine.domain.plugins.authorize import Authorizers
 from engine.domain.plugins.directory import PluginDirectory
 from engine.domain.plugins.none_installed import NoneInstalled
 from engine.domain.plugins.volume_drivers import PluginVolumeDrivers
@@ -43,6 +44,7 @@ class Resources:
     networks: Networks
     volumes: Volumes
     plugins: PluginDirectory
+    authorizers: Authorizers
     volume_drivers: PluginVolumeDrivers
 
     async def close(self) -> None:
@@ -80,6 +82,7 @@ async def build_resources(config: Config, drivers: Drivers) -> Resources:
         networks=networks,
         volumes=Volumes(drivers.store, drivers.volumes, bus, drivers.confine.tree_size, volume_drivers),
         plugins=plugins,
+        authorizers=Authorizers(plugins, config.authorization_plugins),
         volume_drivers=volume_drivers,
     )
 

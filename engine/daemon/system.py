@@ -14,6 +14,7 @@ from engine.daemon.drivers import Drivers
 from engine.daemon.resources import Resources
 from engine.domain.images.selection import Lister
 from engine.domain.images.sizes import Sizer
+from engine.domain.plugins.authorize import Authorizers
 from engine.domain.system.disk_usage import DiskUsageMeter
 from engine.domain.system.identity import engine_id
 from engine.domain.system.info import InfoSettings, PluginNames, ProxyInfo, RegistryInfo, Sources, System
@@ -37,14 +38,16 @@ def build_system(
         resources.bus,
         Sources(
             count_images=lambda: len(catalog.images()),
-            plugins=lambda: PluginNames(volume=["local", *resources.volume_drivers.names()]),
+            plugins=lambda: PluginNames(
+                volume=["local", *resources.volume_drivers.names()], authorization=resources.authorizers.names
+            ),
         ),
     )
 
 
-def instant_answers() -> InstantAnswers:
-    """Return what is answered without a handler."""
-    return InstantAnswers(COMMON | ping_headers(_BUILDER))
+def instant_answers(authorizers: Authorizers) -> InstantAnswers:
+    """Return what is answered without a handler, as long as nobody has to be asked."""
+    return InstantAnswers(COMMON | ping_headers(_BUILDER), lambda: not authorizers.active)
 
 
 def system_handlers(system: System, drivers: Drivers, resources: Resources, containers: Containers) -> list[Handlers]:

@@ -19,6 +19,12 @@ _TAKEABLE = re.compile(
 )
 
 
+def streams_input(method: str, path: str) -> bool:
+    """Tell whether what follows a request's head is no body but the input of a stream."""
+    found = _TAKEABLE.match(f"{method} {path} ".encode())
+    return found is not None and found["raw"] is not None
+
+
 class Cut(NamedTuple):
     """What the parser may have now, what remains, and whether what remains is behind a takeable request."""
 

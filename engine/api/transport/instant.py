@@ -6,7 +6,7 @@ requests of a daemon that must ask authorization plugins, take the long way; the
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import formatdate
 
 from engine.api.version import NEWEST, OLDEST
@@ -23,14 +23,16 @@ _HOST = re.compile(rb"^host:", re.M | re.I)
 class InstantAnswers:
     """The ping's answer, byte for byte what the handler's would be."""
 
-    def __init__(self, headers: Mapping[str, str]) -> None:
+    def __init__(self, headers: Mapping[str, str], allowed: Callable[[], bool] = lambda: True) -> None:
+        """`allowed` tells whether such answers may be given at the moment."""
+        self._allowed = allowed
         self._head = "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
         self._second = 0
         self._get = self._headless = b""
 
     def answer(self, data: bytes) -> bytes | None:
         """Return the answer to a request, if `data` is exactly one plain ping."""
-        if len(data) > _MAX_BYTES or (found := _PING.fullmatch(data)) is None:
+        if len(data) > _MAX_BYTES or not self._allowed() or (found := _PING.fullmatch(data)) is None:
             return None
         method, minor, headers = found.groups()
         if minor is not None and not OLDEST[1] <= int(minor) <= NEWEST[1]:

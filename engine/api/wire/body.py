@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 import msgspec
 from aiohttp import web
 
+from engine.api.transport.incoming import pieces
 from engine.api.wire.codec import InvalidJSON, decode, parse
 from engine.core.errors import InvalidParameter
 
@@ -50,7 +51,7 @@ async def read_object(request: web.BaseRequest, *, required: bool = True) -> dic
 
 async def read_body(request: web.BaseRequest, *, required: bool = True) -> bytes:
     """Return the bytes of a JSON body. Raises InvalidParameter where it is missing, too large or not called JSON."""
-    data = await _read(request, MAX_JSON_BYTES)
+    data = await read_up_to(request, MAX_JSON_BYTES)
     if data.strip():
         _check_content_type(request)
     elif required:
@@ -60,28 +61,36 @@ async def read_body(request: web.BaseRequest, *, required: bool = True) -> bytes
 
 async def refuse_body(request: web.BaseRequest, message: str) -> None:
     """Raise InvalidParameter(message) for a body other than nothing, `{}` or null: some clients always send one."""
-    data = await _read(request, MAX_JSON_BYTES)
+    data = await read_up_to(request, MAX_JSON_BYTES)
     if data.strip() not in (b"", b"{}", b"null"):
         raise InvalidParameter(message)
 
 
-async def _read(request: web.BaseRequest, limit: int) -> bytes:
+async def read_up_to(request: web.BaseRequest, limit: int) -> bytes:
+    """Return the whole body. Raises BodyTooLarge where it has more than `limit` bytes."""
     if request.content_length is not None and request.content_length > limit:
         raise BodyTooLarge
-    pieces, size = [], 0
-    while piece := await request.content.readany():
+    received, size = [], 0
+    async for piece in pieces(request):
         size += len(piece)
         if size > limit:
             raise BodyTooLarge
-        pieces.append(piece)
-    return b"".join(pieces)
+        received.append(piece)
+    return b"".join(received)
+
+
+def is_json(request: web.BaseRequest) -> bool:
+    """Tell whether a body would be taken for JSON. No content type counts, since many clients send none."""
+    return _media_type(request) in ("", "application/json")
+
+
+def _media_type(request: web.BaseRequest) -> str:
+    return request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
 def _check_content_type(request: web.BaseRequest) -> None:
-    """No content type counts as JSON, since many clients send none."""
-    given = request.headers.get("Content-Type", "")
-    media_type = given.partition(";")[0].strip().lower()
+    given, media_type = request.headers.get("Content-Type", ""), _media_type(request)
     if given and not media_type:
         raise MalformedContentType(given)
-    if media_type not in ("", "application/json"):
+    if not is_json(request):
         raise UnsupportedContentType(media_type)

@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from engine.api.routing import Route
-from engine.api.transport import reply
+from engine.api.transport import incoming, reply
 from engine.api.transport.stream import ByteStream
 from engine.api.wire import query
 from engine.core import times
@@ -67,7 +67,7 @@ class ArchiveHandlers:
         extraction = Extraction(
             _path(request), query.boolean(request, "noOverwriteDirNonDir"), query.boolean(request, "copyUIDGID")
         )
-        await self._archive.put(request["name"], extraction, _body(request))
+        await self._archive.put(request["name"], extraction, incoming.pieces(request))
         return reply.empty(200)
 
 
@@ -76,11 +76,6 @@ def _path(request: web.BaseRequest) -> str:
     if not path:
         raise NoPath
     return path
-
-
-async def _body(request: web.BaseRequest) -> AsyncIterator[bytes]:
-    while piece := await request.content.readany():
-        yield piece
 
 
 async def _gzipped(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

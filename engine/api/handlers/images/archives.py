@@ -1,11 +1,10 @@
 """Load, save: image archives in the request's and the answer's body."""
 
-from collections.abc import AsyncIterator
-
 from aiohttp import web
 
 from engine.api.handlers.images import streaming
 from engine.api.routing import Route
+from engine.api.transport import incoming
 from engine.api.transport.stream import ByteStream
 from engine.api.wire import platforms, query
 from engine.domain.images.garbage import Garbage
@@ -31,7 +30,7 @@ class ImageArchiveHandlers:
 
     async def load(self, request: web.BaseRequest) -> web.StreamResponse:
         """POST /images/load. The status is out before the archive is read, as with dockerd; errors are lines."""
-        chunks, platform = body_chunks(request), platforms.one(request, (1, 48))
+        chunks, platform = incoming.pieces(request), platforms.one(request, (1, 48))
         return await streaming.answer(request, lambda sink: self._loader.load(chunks, sink, platform), begin=True)
 
     async def save_many(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -49,9 +48,3 @@ class ImageArchiveHandlers:
         async for chunk in self._saver.save(chosen, self._garbage):
             await stream.write(chunk)
         return await stream.finish()
-
-
-async def body_chunks(request: web.BaseRequest) -> AsyncIterator[bytes]:
-    """Give a request's body piece by piece."""
-    while piece := await request.content.readany():
-        yield piece

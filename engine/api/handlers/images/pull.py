@@ -3,8 +3,8 @@
 from aiohttp import web
 
 from engine.api.handlers.images import streaming
-from engine.api.handlers.images.archives import body_chunks
 from engine.api.routing import Route
+from engine.api.transport import incoming
 from engine.api.wire import auth, query
 from engine.core import references
 from engine.core.errors import Internal
@@ -65,7 +65,7 @@ class PullHandlers:
 
     async def _import_from(self, request: web.BaseRequest, source: str, options: ImportOptions, sink: Sink) -> None:
         if source == "-":
-            image_id = await self._importer.import_archive(options, body_chunks(request))
+            image_id = await self._importer.import_archive(options, incoming.pieces(request))
         else:
             async with download(self._transport, source) as chunks:
                 await sink(Note(f"Downloading from {source}"))
