@@ -7,6 +7,7 @@ from engine.daemon.containers import Containers
 from engine.daemon.drivers import Drivers
 from engine.daemon.resources import Resources
 from engine.domain.builder.cache import BuildCache
+from engine.domain.builder.cache_gc import CacheGc
 from engine.domain.builder.classic.step_source import SCHEME, StepSource
 from engine.domain.builder.exporters.assemble import Assembler
 from engine.domain.builder.exporters.image import ImageExporter
@@ -17,6 +18,7 @@ from engine.domain.builder.ops.exec import Commands, StepHost
 from engine.domain.builder.ops.file import FileOperations
 from engine.domain.builder.ops.merge import Differing, Merging
 from engine.domain.builder.ops.step_networks import StepNetworks
+from engine.domain.builder.prune import CachePruner
 from engine.domain.builder.snapshot import Snapshots, SnapshotStores
 from engine.domain.builder.solver.executors import Executor, Source
 from engine.domain.builder.solver.flights import Flights
@@ -25,6 +27,7 @@ from engine.domain.builder.solver.vertex_run import Machinery
 from engine.domain.builder.sources.image import ImageSource, ImageStores
 from engine.domain.builder.sources.local import LocalSource
 from engine.domain.builder.sources.resolve import ImageResolver
+from engine.domain.builder.usage import CacheUsage
 from engine.domain.containers.sandbox import ResolverDefaults
 from engine.domain.images.push import Pusher
 from engine.drivers.storage.work_trees import WorkTrees
@@ -43,6 +46,9 @@ class Builder:
     caches: CacheMounts
     networks: StepNetworks
     trees: WorkTrees
+    usage: CacheUsage
+    pruner: CachePruner
+    gc: CacheGc
 
     async def restore(self) -> None:
         """Kill and remove what a killed daemon has left of builds. Before containers are restored."""
@@ -52,6 +58,7 @@ class Builder:
 
     async def close(self) -> None:
         """Finish what goes on in the background; builds have ended."""
+        await self.gc.close()
         await self.snapshots.close()
         await self.networks.close()
         await self.trees.close()
@@ -79,6 +86,10 @@ def build_builder(config: Config, drivers: Drivers, resources: Resources, contai
     }
     solver = Solver(_machinery(cache, snapshots, resources, sources, executors))
     assembler = Assembler(solver, snapshots, drivers.content)
+    usage = CacheUsage(cache, snapshots, caches, stores.garbage)
+    pruner = CachePruner(cache, usage, caches, config.data_root)
+    gc = CacheGc(pruner, config.data_root)
+    solver.after_job = gc.soon
     pusher = Pusher(stores, drivers.transport, resources.image_events, config.max_concurrent_uploads or 5)
     return Builder(
         cache=cache,
@@ -90,6 +101,9 @@ def build_builder(config: Config, drivers: Drivers, resources: Resources, contai
         caches=caches,
         networks=networks,
         trees=trees,
+        usage=usage,
+        pruner=pruner,
+        gc=gc,
     )
 
 

@@ -18,6 +18,7 @@ class Solver:
 
     def __init__(self, machinery: Machinery) -> None:
         self._machinery = machinery
+        self.after_job: Callable[[], None] = lambda: None
 
     async def solve(self, edge: Edge, job: Job) -> Snapshot:
         """Return the tree of an edge. Raises VertexFailed.
@@ -57,6 +58,7 @@ class Solver:
         needs = self._machinery.garbage.kept.pop(holder, None)
         if needs is not None:
             self._machinery.garbage.soon(needs)
+        self.after_job()
 
     @asynccontextmanager
     async def tree(self, edge: Edge | None, job: Job) -> AsyncIterator[Path]:
