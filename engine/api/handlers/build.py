@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from engine.api.handlers.images.archives import body_chunks
 from engine.api.handlers.images.streaming import DiskFailed
 from engine.api.routing import Route
+from engine.api.transport import incoming
 from engine.api.transport.progress import ProgressStream
 from engine.api.wire.build import decode_build, encode_build_line
 from engine.core.errors import Internal, WharfError
@@ -49,7 +49,7 @@ class BuildHandlers:
 
     async def _work(self, request: web.BaseRequest, options: BuildOptions, output: Output) -> str:
         try:
-            return await self._builder.build(options, body_chunks(request), output)
+            return await self._builder.build(options, incoming.pieces(request), output)
         finally:
             output.end()
 
