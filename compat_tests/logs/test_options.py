@@ -14,7 +14,6 @@ START = "failed to create task for container: failed to initialize logging drive
     [
         ("nosuch", {}, 'error looking up logging plugin nosuch: plugin "nosuch" not found'),
         ("gcplogs", {}, 'error looking up logging plugin gcplogs: plugin "gcplogs" not found'),
-        ("etwlogs", {}, 'error looking up logging plugin etwlogs: plugin "etwlogs" not found'),
         ("nosuch", {"mode": "x"}, "logger: logging mode not supported: x"),
         ("json-file", {"mode": "x"}, "logger: logging mode not supported: x"),
         (

@@ -15,7 +15,7 @@ from engine.domain.containers.wait import Condition, Waits
 from engine.drivers.logs.forward.address import DialFailed
 from engine.drivers.logs.forward.forwarder import ForwardedLog, Forwarders
 from engine.drivers.logs.reader import LogChunk, LogOptions, read
-from engine.drivers.logs.rotate import LogBounds, Rotator
+from engine.drivers.logs.rotate import LogBounds, Rotator, cut
 from engine.drivers.runtime.conmon import MonitorOptions
 
 log = logging.getLogger(__name__)
@@ -73,8 +73,10 @@ class LogFiles:
         try:
             if running:
                 self._bound(container.id, files.bounds(container))
+            elif container.state.status in _RUNNING:
+                await asyncio.to_thread(cut, self._paths.log(container.id), files.bounds(container))
             destination = drivers.destination(container, os.uname().nodename)
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             log.error("the log of container %s is not looked after: %s", container.id, error)
             return
         if destination is not None:

@@ -1,4 +1,4 @@
-"""The files of one log as one sequence of bytes: `LOG.2`, `LOG.1`, `LOG`, oldest first.
+"""The files of one log as one sequence of bytes: `LOG.3.gz`, `LOG.2`, `LOG.1`, `LOG`, oldest first.
 
 A file is what its inode is: names move while the rotator works, and a file that is about to be rotated has two. Reading
 goes on in files that are open even when their names are gone. Everything here blocks; use it in a thread.
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from engine.drivers.logs.parse import FLAG, TIME_END
+from engine.drivers.logs.shrink import PACKED, beginning, unpacked
 
 Identity = tuple[int, int]
 _ATTEMPTS = 20
@@ -28,15 +29,31 @@ class Mark(NamedTuple):
 
 @dataclass(slots=True)
 class OpenLog:
-    """An open file, how far it has been read, and where reading ends (None: where the file ends)."""
+    """An open file, how far it has been read, and where reading ends (None: where the file ends).
+
+    `packed`: what it has is compressed, and is unpacked when it is needed, to a file without a name in `directory`.
+    """
 
     fd: int
     identity: Identity
+    directory: Path
+    packed: bool = False
     position: int = 0
     limit: int | None = None
 
+    def unpack(self) -> None:
+        """Make the bytes readable."""
+        if self.packed:
+            self.fd, self.packed = unpacked(self.fd, self.directory), False
+
+    def end_here(self) -> None:
+        """Read no further than what is there now. What is packed does not grow."""
+        if not self.packed:
+            self.limit = self.size()
+
     def read(self, size: int) -> bytes:
         """Return the next bytes, nothing at the end."""
+        self.unpack()
         if self.limit is not None:
             size = min(size, self.limit - self.position)
         data = os.pread(self.fd, size, self.position) if size > 0 else b""
@@ -45,17 +62,34 @@ class OpenLog:
 
     def size(self) -> int:
         """Return the file's size in bytes."""
+        self.unpack()
         return os.fstat(self.fd).st_size
+
+    def last_time(self) -> bytes:
+        """Return the time of the last record, nothing where there is none."""
+        size = self.size()
+        data = os.pread(self.fd, _TAIL_BLOCK_MAX, max(size - _TAIL_BLOCK_MAX, 0)).rstrip(b"\n")
+        return data[data.rfind(b"\n") + 1 :][:TIME_END]
 
     def head(self) -> bytes:
         """Return the time of the first record, nothing where there is none."""
-        head = os.pread(self.fd, TIME_END, 0)
+        head = beginning(self.fd, TIME_END) if self.packed else os.pread(self.fd, TIME_END, 0)
         return head if len(head) == TIME_END else b""
 
 
 def rotated(path: Path) -> list[tuple[int, Path]]:
     """Return the numbered files of a log, the newest (1) first."""
-    pattern = re.compile(re.escape(path.name) + r"\.([1-9][0-9]{0,5})")
+    return [(number, name) for number, name in numbered(path) if not _is_double(name)]
+
+
+def _is_double(name: Path) -> bool:
+    """Tell whether a file is a compressed one whose plain form is still there."""
+    return name.suffix == PACKED and name.with_suffix("").exists()
+
+
+def numbered(path: Path) -> list[tuple[int, Path]]:
+    """Return all numbered files, plain and compressed, the newest (1) first."""
+    pattern = re.compile(re.escape(path.name) + r"\.([1-9][0-9]{0,5})(?:\.gz)?")
     try:
         names = os.listdir(path.parent)  # noqa: PTH208 — names are all that is needed
     except FileNotFoundError:
@@ -99,7 +133,7 @@ def _open(path: Path) -> OpenLog | None:
     except FileNotFoundError:
         return None
     status = os.fstat(fd)
-    return OpenLog(fd, (status.st_dev, status.st_ino))
+    return OpenLog(fd, (status.st_dev, status.st_ino), path.parent, packed=path.suffix == PACKED)
 
 
 def close_all(logs: "deque[OpenLog] | list[OpenLog]") -> None:
@@ -117,7 +151,7 @@ class LogSequence:
         self._follow = follow
         opened = open_all(path) if start is None else _from_mark(open_all(path), start)
         for log in opened if not follow else opened[:-1]:
-            log.limit = log.size()
+            log.end_here()
         self._files = deque(opened if tail is None else _last_lines(opened, tail))
 
     def read(self, size: int) -> bytes:
@@ -146,11 +180,7 @@ class LogSequence:
             return True
         if newest is None or current.size() > current.position:
             return newest is not None
-        opened = open_all(self._path)
-        known = [i for i, log in enumerate(opened) if log.identity == current.identity]
-        behind = known[0] + 1 if known else 0
-        close_all(opened[:behind])
-        self._files.extend(opened[behind:])
+        self._files.extend(_behind(open_all(self._path), current))
         return len(self._files) > 1
 
     def mark(self, unused: int = 0) -> Mark | None:
@@ -172,6 +202,15 @@ class LogSequence:
         """Close the files."""
         close_all(self._files)
         self._files.clear()
+
+
+def _behind(files: list[OpenLog], current: OpenLog) -> list[OpenLog]:
+    """Keep the files that are younger than one that has been read, and may be there in another form or no more."""
+    known = [i for i, log in enumerate(files) if log.identity == current.identity]
+    last = b"" if known else current.last_time()
+    kept = files[known[0] + 1 :] if known else [log for log in files if not log.head() or log.head() > last]
+    close_all([log for log in files if log not in kept])
+    return kept
 
 
 def _from_mark(files: list[OpenLog], start: Mark) -> list[OpenLog]:

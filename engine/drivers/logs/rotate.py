@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.drivers.linux.inotify import DirectoryWatch
-from engine.drivers.logs.files import Identity, identity_of, rotated
+from engine.drivers.logs.files import Identity, identity_of, numbered
+from engine.drivers.logs.shrink import PACKED, keep_end, pack
 
 log = logging.getLogger(__name__)
 CHECK_DELAY = 0.1
@@ -37,9 +38,9 @@ class LogBounds:
     compress: bool = False
 
     @property
-    def total(self) -> int:
-        """What conmon is told as its own limit: 0, none. Past it conmon would drop the file, with all that is in it."""
-        return 0
+    def all_files(self) -> int:
+        """Bytes of all files together."""
+        return self.max_size * self.max_files
 
 
 class Rotator:
@@ -139,6 +140,7 @@ class LogFile:
         size = self.path.stat().st_size
         if not linked and size:
             self._drop_surplus(self._bounds.max_files)
+            self._shrink()
         if size < self._bounds.max_size:
             return
         if not linked:
@@ -149,16 +151,25 @@ class LogFile:
     def _numbered(self, number: int) -> Path:
         return self.path.with_name(f"{self.path.name}.{number}")
 
+    def _shrink(self) -> None:
+        """What was written faster than it could be rotated is cut; what is complete is compressed where asked."""
+        for _, name in numbered(self.path):
+            if name.suffix != PACKED:
+                keep_end(name, self._bounds.all_files)
+                if self._bounds.compress:
+                    pack(name)
+
     def _drop_surplus(self, files: int) -> None:
-        for number, name in rotated(self.path):
+        for number, name in numbered(self.path):
             if number >= files:
-                name.unlink()
+                name.unlink(missing_ok=True)
 
     def _make_room(self) -> None:
         """Give each older file the next number, the oldest first, so that the order is right at any instant."""
         self._drop_surplus(max(self._bounds.max_files - 1, 1))
-        for number, name in reversed(rotated(self.path)):
-            name.rename(self._numbered(number + 1))
+        for number, name in reversed(numbered(self.path)):
+            suffix = PACKED if name.suffix == PACKED else ""
+            name.rename(self.path.with_name(f"{self.path.name}.{number + 1}{suffix}"))
 
     def _ask(self, current: Identity) -> None:
         """Tell conmon to begin a new file: once, as a second time would throw away the new one."""
@@ -175,6 +186,15 @@ class LogFile:
                 self._asked = (current, now)
         finally:
             os.close(fd)
+
+
+def cut(path: Path, bounds: LogBounds) -> None:
+    """Bring a log within its bounds that grew while no daemon was there, and is over. Blocks; call in a thread.
+
+    Raises OSError.
+    """
+    if path.exists():
+        keep_end(path, bounds.all_files)
 
 
 def _unread(fd: int) -> int:

@@ -28,7 +28,7 @@ _EXEC_LOG = "runtime.log"
 
 @dataclass(frozen=True, slots=True)
 class MonitorOptions:
-    """A container to be created from the bundle. Without `log_path` nothing is logged; sizes are bytes, 0: unbounded.
+    """A container to be created from the bundle. Without `log_path` nothing is logged.
 
     `leave_stdin_open`: a client that goes away does not end the container's input.
     """
@@ -36,7 +36,6 @@ class MonitorOptions:
     container_id: str
     bundle: Path
     log_path: Path | None = None
-    log_size_max: int = 0
     tty: bool = False
     stdin: bool = False
     leave_stdin_open: bool = False
@@ -150,8 +149,6 @@ class Conmon:
         command = self._command(runtime, options.container_id, options.container_id, bundle)
         command += ["--exit-dir", str(self._exits)]
         command += ["--log-path", f"k8s-file:{options.log_path}" if options.log_path else "none"]
-        if options.log_path and options.log_size_max > 0:
-            command += ["--log-size-max", str(options.log_size_max)]
         # conmon ends a terminal's input for good when any client leaves; Docker never does.
         return command + _stream_flags(options.tty, options.stdin, options.leave_stdin_open or options.tty)
 

@@ -15,15 +15,20 @@ import msgspec
 from engine.drivers.logs.files import LogSequence, Mark
 from engine.drivers.logs.forward.encoder import Encoder
 from engine.drivers.logs.forward.entries import Assembler, Entry, OpenLine
+from engine.drivers.logs.parse import TIME_END
 
 _BLOCK = 64 << 10
 
 
 class _Position(msgspec.Struct):
-    """How far a log has been delivered: a mark, and the lines whose beginnings are before it."""
+    """How far a log has been delivered: a mark, and the lines whose beginnings are before it.
+
+    `time` is that of the last record: where the mark is gone, as its file has been cut, younger records follow.
+    """
 
     head: bytes = b""
     offset: int = 0
+    time: bytes = b""
     open: dict[int, OpenLine] = {}
 
 
@@ -46,6 +51,7 @@ class Source:
         self._assembler = Assembler()
         self._carry = b""
         self._mark: Mark | None = None
+        self._time, self._known_time = b"", b""
         self._lock = threading.Lock()
         self._closed = False
 
@@ -94,6 +100,8 @@ class Source:
             self._mark = Mark(known.head, known.offset) if known.head else None
             self._assembler = Assembler(known.open)
             self._sequence = LogSequence(self._log, start=self._mark, follow=True)
+            self._time = known.time
+            self._known_time = known.time if self._sequence.mark() != self._mark else b""
         return self._sequence
 
     def _load(self) -> _Position:
@@ -107,12 +115,19 @@ class Source:
         block = self._carry + data
         end = block.rfind(b"\n")
         self._carry = block[end + 1 :]
-        return self._assembler.feed(block[:end].split(b"\n")) if end >= 0 else []
+        records = block[:end].split(b"\n") if end >= 0 else []
+        if self._known_time:
+            records = [record for record in records if record[:TIME_END] > self._known_time]
+            self._known_time = b"" if records else self._known_time
+        if records:
+            self._time = records[-1][:TIME_END]
+        return self._assembler.feed(records)
 
     def _batch(self, entries: Sequence[Entry]) -> Batch:
         self._mark = self._opened().mark(len(self._carry)) or self._mark
         head, offset = self._mark or (b"", 0)
-        return Batch(self._encoder.encode(entries), msgspec.json.encode(_Position(head, offset, self._assembler.open)))
+        position = _Position(head, offset, self._time, self._assembler.open)
+        return Batch(self._encoder.encode(entries), msgspec.json.encode(position))
 
 
 def is_behind(position: Path, log: Path) -> bool:
