@@ -51,11 +51,10 @@ async def test_created_and_ended(tmp_path: Path) -> None:
 
 async def test_input_ends_with_the_client_where_asked(tmp_path: Path) -> None:
     conmon = _conmon(tmp_path, "echo '{\"pid\": 77}' >&3")
-    await conmon.create(_runtime(tmp_path), _options(tmp_path, stdin=True, log_path=tmp_path / "log", log_size_max=9))
+    await conmon.create(_runtime(tmp_path), _options(tmp_path, stdin=True, log_path=tmp_path / "log"))
     arguments = (tmp_path / "arguments").read_text().split()
     assert "--leave-stdin-open" not in arguments
     assert f"k8s-file:{tmp_path}/log" in arguments
-    assert arguments[arguments.index("--log-size-max") + 1] == "9"
     conmon.forget(_ID)
 
 
