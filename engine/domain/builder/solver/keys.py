@@ -38,6 +38,11 @@ def source_key(identity: str) -> str:
     return _digest(["source", identity])
 
 
+def image_layer_key(layer: str) -> str:
+    """Return the key of an image's tree up to a layer, by the layer's id."""
+    return f"layer {layer}"
+
+
 def content_key(digest: str) -> str:
     """Return what stands for an input of which the content counts."""
     return f"content:{digest}"

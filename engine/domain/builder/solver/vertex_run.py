@@ -75,12 +75,6 @@ class VertexRun:
         """Return the trees of all outputs. Raises VertexFailed."""
         return await self._only_once("result", self._find_result)
 
-    async def record_ids(self) -> list[str]:
-        """Return the ids of the cache records of what this vertex has made."""
-        key = await self.key()
-        found = self._machinery.cache.peek(key)
-        return [found.id] if found else []
-
     async def _only_once(self, what: str, work: Callable[[], Awaitable[T]]) -> T:
         if what not in self._once:
             self._once[what] = self._job.spawn(_awaited(work), f"{what}-{self.digest[7:19]}")
@@ -175,7 +169,7 @@ class VertexRun:
                 return cached
             executor = self._machinery.executor_of(self._vertex.operation)
             made = await executor.run(replace(self._work, report=report), inputs)
-            await self._remember(key, made)
+            await self._remember(key, made, await self._parents(inputs))
             return made
 
         async with self._told():
@@ -200,8 +194,19 @@ class VertexRun:
             return None
         return [self._machinery.snapshots.of_records(record.layers) for record in records if record is not None]
 
-    async def _remember(self, key: str, made: Sequence[Snapshot]) -> None:
-        parents = [parent for run in self._inputs for parent in await run.record_ids()]
+    async def _parents(self, inputs: Sequence[Snapshot]) -> list[str]:
+        """Return the ids of the records that the result builds upon."""
+        found: list[str] = []
+        for number in describe.lower_inputs(self._vertex):
+            edge, layers = self._vertex.inputs[number], inputs[number].layers
+            key = keys.output_key(await self._inputs[number].key(), edge.output)
+            record = self._machinery.cache.peek(key)
+            if record is None and layers:
+                record = self._machinery.cache.peek(keys.image_layer_key(layers[-1].id))
+            found += [record.id] if record is not None else []
+        return list(dict.fromkeys(found))
+
+    async def _remember(self, key: str, made: Sequence[Snapshot], parents: list[str]) -> None:
         for number, tree in enumerate(made):
             if tree.directory is not None:
                 continue
@@ -210,7 +215,7 @@ class VertexRun:
                 key=keys.output_key(key, number),
                 layers=[layer.id for layer in tree.layers],
                 description=describe.record_of(self._vertex, number),
-                parents=list(dict.fromkeys(parents)),
+                parents=parents,
                 created=times.now(),
                 used_at=times.now(),
             )

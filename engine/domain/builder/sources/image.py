@@ -11,6 +11,7 @@ from engine.domain.builder.llb.ops import SourceOp
 from engine.domain.builder.progress import StatusEvent
 from engine.domain.builder.snapshot import Layer, Snapshot, Snapshots
 from engine.domain.builder.solver.executors import Report, Work
+from engine.domain.builder.solver.keys import image_layer_key
 from engine.domain.builder.sources.resolve import FoundImage, ImageResolver, documents_of
 from engine.domain.images.garbage import Garbage
 from engine.domain.images.images import Images
@@ -69,7 +70,7 @@ class ImageSource:
         parents: list[str] = []
         cache = self._stores.cache
         for count, layer in enumerate(tree.layers, 1):
-            key = f"layer {layer.id}"
+            key = image_layer_key(layer.id)
             record = cache.find(key)
             if record is None:
                 last = count == len(tree.layers)
