@@ -20,9 +20,8 @@ def test_headers_that_clients_negotiate_with(api: RawHttp, method: str, prefix: 
     assert "server" in answer.headers
 
 
-@pytest.mark.difference("no-buildkit-yet")
-def test_clients_are_sent_to_the_classic_builder(api: RawHttp) -> None:
-    assert api.request("GET", "/_ping").headers["builder-version"] == "1"
+def test_clients_are_sent_to_buildkit(api: RawHttp) -> None:
+    assert api.request("GET", "/_ping").headers["builder-version"] == "2"
 
 
 def test_only_get_and_head(api: RawHttp) -> None:

@@ -11,7 +11,8 @@ from engine.config.settings import Config
 from engine.core.errors import Internal, WharfError
 from engine.core.model.event import EventType
 from engine.daemon.build_fronts import classic_handlers
-from engine.daemon.builder import Builder, build_builder
+from engine.daemon.builder import build_builder
+from engine.daemon.buildkit import BuildKit, build_buildkit
 from engine.daemon.containers import Containers, build_containers
 from engine.daemon.drivers import Drivers, registry_settings, start_drivers
 from engine.daemon.resources import Resources, build_resources, gc_policy
@@ -40,13 +41,15 @@ class Daemon:
         drivers: Drivers,
         resources: Resources,
         containers: Containers,
-        builder: Builder,
+        buildkit: BuildKit,
         system: System,
     ) -> None:
         self.config = config
+        self.buildkit = buildkit
         self.handlers: Sequence[Handlers] = [
             *build_handlers(config, drivers, resources, containers),
-            classic_handlers(config, drivers, resources, builder),
+            classic_handlers(config, drivers, resources, buildkit.builder),
+            *buildkit.handlers,
             *system_handlers(system, drivers, resources, containers),
         ]
         self.authorizers = resources.authorizers
@@ -54,7 +57,7 @@ class Daemon:
         self._drivers = drivers
         self._resources = resources
         self._containers = containers
-        self._builder = builder
+        self._builder = buildkit.builder
 
     async def restore(self) -> None:
         """Find everything as it is, finish what was interrupted, then look after it. Raises OSError, WharfError."""
@@ -91,6 +94,7 @@ class Daemon:
         await self._containers.health.close()
         await self._containers.supervisor.close()
         self._containers.execs.close()
+        await self.buildkit.close()
         await self._builder.close()
         await self._resources.close()
         await self._drivers.close()
@@ -105,4 +109,5 @@ async def assemble(config: Config) -> Daemon:
     # Before the first garbage collection, which would take what the cache keeps.
     builder = build_builder(config, drivers, resources, containers)
     system = build_system(config, drivers, resources, containers, abilities)
-    return Daemon(config, drivers, resources, containers, builder, system)
+    buildkit = build_buildkit(config, drivers, builder, system.engine_id)
+    return Daemon(config, drivers, resources, containers, buildkit, system)

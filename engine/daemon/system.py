@@ -20,8 +20,8 @@ from engine.domain.system.identity import engine_id
 from engine.domain.system.info import InfoSettings, PluginNames, ProxyInfo, RegistryInfo, Sources, System
 from engine.drivers.cgroups.abilities import Abilities
 
-# The classic builder is what old clients ask for; BuildKit's API is not served yet.
-_BUILDER = "1"
+# Clients may build with BuildKit's API; the classic one is there for those that do not.
+_BUILDER = "2"
 
 
 def build_system(

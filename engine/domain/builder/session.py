@@ -14,12 +14,18 @@ from engine.drivers.registry.credentials import Credentials
 
 @dataclass(frozen=True, slots=True)
 class SyncRequest:
-    """What is wanted of one of the client's directories; patterns as in .dockerignore, paths as in COPY."""
+    """What is wanted of one of the client's directories; patterns as in .dockerignore, paths as in COPY.
+
+    `hint` tells apart what of one directory is wanted for different ends (`local.sharedkeyhint`), so that copies kept
+    from build to build are not mixed up; `session` names another client than the build's (`local.session`).
+    """
 
     name: str
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
     follow: Sequence[str] = ()
+    hint: str = ""
+    session: str = ""
 
 
 class Session(Protocol):

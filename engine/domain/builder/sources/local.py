@@ -60,6 +60,8 @@ def _request(work: Work) -> SyncRequest:
         include=_patterns(attrs.get("local.includepattern", "")),
         exclude=_patterns(attrs.get("local.excludepatterns", "")),
         follow=_patterns(attrs.get("local.followpaths", "")),
+        hint=attrs.get("local.sharedkeyhint", ""),
+        session=attrs.get("local.session", ""),
     )
 
 

@@ -1,0 +1,254 @@
+"""Builds that run on behalf of a client that steers them: BuildKit's flow, with the frontend called by the client.
+
+The client asks for a build (`run`), and meanwhile, by its name, solves graphs within it, reads what they made, and
+says at last what the result is; then the result is made and exported. Progress can be followed before the build begins
+and a while after its end. Owns the running builds; the graphs are the solver's matter.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from engine.core import ids, times
+from engine.core.errors import InvalidParameter, NotFound
+from engine.domain.builder.job import Job
+from engine.domain.builder.llb.ops import Edge
+from engine.domain.builder.result import FrontendRequest, FrontendResult
+
+# Clients ask for a build's progress, and call within it, before they have asked for the build.
+_PATIENCE = 5.0
+# A build of nothing, made to learn what the daemon can do, is over before the client asks for its progress.
+_MEMORY = 30.0
+
+
+class NoSuchBuild(NotFound):
+    """No build of that name runs."""
+
+    def __init__(self, ref: str) -> None:
+        super().__init__(f"no such job {ref}")
+
+
+class NoSuchRef(NotFound):
+    """A build has no result of that name."""
+
+    def __init__(self, ref: str) -> None:
+        super().__init__(f"no such ref: {ref}")
+
+
+class UnknownFrontend(InvalidParameter):
+    """The daemon has no frontend of that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"invalid frontend: {name}")
+
+
+class UnknownExporter(NotFound):
+    """The daemon has no exporter of that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'exporter "{name}" could not be found')
+
+
+class RefTaken(InvalidParameter):
+    """A build of that name runs already."""
+
+    def __init__(self, ref: str) -> None:
+        super().__init__(f"job ID {ref} exists")
+
+
+@dataclass(frozen=True, slots=True)
+class ExportTarget:
+    """Where a result goes. `number` is how the client knows the exporter."""
+
+    number: int
+    kind: str
+    attrs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CacheChoice:
+    """A cache to import from or to export to: `inline`, `registry`, `local`."""
+
+    kind: str
+    attrs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """What a client asks for. `internal`: not worth remembering. Without a frontend and a graph, the client steers."""
+
+    ref: str
+    exporters: Sequence[ExportTarget] = ()
+    frontend: str = ""
+    frontend_request: FrontendRequest = field(default_factory=FrontendRequest)
+    definition: Edge | None = None
+    cache_imports: Sequence[CacheChoice] = ()
+    cache_exports: Sequence[CacheChoice] = ()
+    internal: bool = False
+
+
+class Frontend(Protocol):
+    """Makes graphs."""
+
+    async def solve(self, request: FrontendRequest, job: Job) -> FrontendResult:
+        """Return what a request comes down to."""
+        ...
+
+
+class Solver(Protocol):
+    """Makes trees."""
+
+    async def solve(self, edge: Edge, job: Job) -> Any:
+        """Make what an edge needs."""
+        ...
+
+
+class Exporter(Protocol):
+    """Takes results somewhere."""
+
+    async def export(self, result: FrontendResult, target: ExportTarget, job: Job) -> Mapping[str, str]:
+        """Export; return what the client is told of it."""
+        ...
+
+
+class Build:
+    """A running build, or one that has just ended."""
+
+    def __init__(self, request: BuildRequest, job: Job) -> None:
+        self.request = request
+        self.job = job
+        self.created = times.now()
+        self.frontend = request.frontend
+        self.options: Mapping[str, str] = request.frontend_request.options
+        self.returned: asyncio.Future[FrontendResult] = asyncio.get_running_loop().create_future()
+        self._refs: dict[str, Edge | None] = {}
+
+    def remember(self, edge: Edge | None) -> str:
+        """Return the name by which the client can refer to an edge."""
+        ref = ids.new_id()[:25]
+        self._refs[ref] = edge
+        return ref
+
+    def edge(self, ref: str) -> Edge | None:
+        """Return the edge of a name; the empty one is the empty tree's. Raises NoSuchRef."""
+        if not ref:
+            return None
+        if ref not in self._refs:
+            raise NoSuchRef(ref)
+        return self._refs[ref]
+
+    def finish(self, result: FrontendResult) -> None:
+        """The client has decided what the result is."""
+        if not self.returned.done():
+            self.returned.set_result(result)
+
+    def fail(self, error: Exception) -> None:
+        """The client has given up."""
+        if not self.returned.done():
+            self.returned.set_exception(error)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Who does the work: frontends and exporters by name, the solver, and who is told of each build that has ended."""
+
+    solver: Solver
+    frontends: Mapping[str, Frontend]
+    exporters: Mapping[str, Exporter]
+    started: Callable[[Build], None] = lambda build: None
+    ended: Callable[[Build, Mapping[str, str], BaseException | None], Awaitable[None]] | None = None
+
+
+class Builds:
+    """All builds under way."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._builds: dict[str, Build] = {}
+        self._changed = asyncio.Condition()
+        self._forgetting: dict[str, asyncio.TimerHandle] = {}
+
+    async def find(self, ref: str, patience: float = _PATIENCE) -> Build:
+        """Return a build, which may be about to begin. Raises NoSuchBuild."""
+        try:
+            async with asyncio.timeout(patience), self._changed:
+                await self._changed.wait_for(lambda: ref in self._builds)
+        except TimeoutError:
+            raise NoSuchBuild(ref) from None
+        return self._builds[ref]
+
+    async def run(self, request: BuildRequest, job: Job) -> Mapping[str, str]:
+        """Run a build; return what its exporters say. Raises WharfError, and what the client gave up with."""
+        async with self._known(request, job) as build:
+            response: dict[str, str] = {}
+            error: BaseException | None = None
+            try:
+                result = await self._result(build)
+                response.update(await self._export(build, result))
+            except BaseException as found:
+                error = found
+                raise
+            finally:
+                if self._parts.ended is not None and not request.internal:
+                    await self._parts.ended(build, response, error)
+        return response
+
+    @asynccontextmanager
+    async def _known(self, request: BuildRequest, job: Job) -> AsyncIterator[Build]:
+        if request.ref in self._builds:
+            raise RefTaken(request.ref)
+        build = Build(request, job)
+        async with self._changed:
+            self._builds[request.ref] = build
+            self._changed.notify_all()
+        if not request.internal:
+            self._parts.started(build)
+        try:
+            async with job:
+                yield build
+        finally:
+            build.returned.cancel()
+            job.progress.end()
+            loop = asyncio.get_running_loop()
+            self._forgetting[request.ref] = loop.call_later(_MEMORY, self._forget, request.ref)
+
+    def _forget(self, ref: str) -> None:
+        self._builds.pop(ref, None)
+        self._forgetting.pop(ref, None)
+
+    async def _result(self, build: Build) -> FrontendResult:
+        request = build.request
+        if request.frontend:
+            return await self.ask(request.frontend, request.frontend_request, build)
+        if request.definition is not None:
+            return FrontendResult({"": request.definition})
+        return await build.returned
+
+    async def ask(self, frontend: str, request: FrontendRequest, build: Build) -> FrontendResult:
+        """Let a frontend make graphs within a build. Raises WharfError."""
+        if frontend not in self._parts.frontends:
+            raise UnknownFrontend(frontend)
+        build.frontend, build.options = frontend, request.options
+        return await self._parts.frontends[frontend].solve(request, build.job)
+
+    async def evaluate(self, edges: Sequence[Edge | None], job: Job) -> None:
+        """Make trees now. Raises WharfError."""
+        wanted = [self._parts.solver.solve(edge, job) for edge in edges if edge is not None]
+        await asyncio.gather(*wanted)
+
+    async def _export(self, build: Build, result: FrontendResult) -> Mapping[str, str]:
+        missing = [target.kind for target in build.request.exporters if target.kind not in self._parts.exporters]
+        if missing:
+            raise UnknownExporter(missing[0])
+        await self.evaluate(list(result.refs.values()), build.job)
+        response: dict[str, str] = {}
+        for target in build.request.exporters:
+            response.update(await self._parts.exporters[target.kind].export(result, target, build.job))
+        return response
+
+    def close(self) -> None:
+        """Forget what is over."""
+        for timer in self._forgetting.values():
+            timer.cancel()
