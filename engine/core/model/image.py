@@ -65,7 +65,7 @@ class StoredImage(Struct, frozen=True, kw_only=True):
     `manifests` are the entries of an index in their order, or the target alone; `images` those of them whose content is
     here. `deleted`: gone for users; it is kept for the layers of the containers that still hold it. `stored_at` is when
     it came, in nanoseconds since the epoch. `parent` is the id of the image that a commit or a build step made it from,
-    whether that still exists or not.
+    whether that still exists or not. `sources` are the repositories (`host/path`) in which its blobs are known to be.
     """
 
     target: Descriptor
@@ -74,6 +74,7 @@ class StoredImage(Struct, frozen=True, kw_only=True):
     deleted: bool = False
     stored_at: int = 0
     parent: str = ""
+    sources: list[str] = []
 
 
 class ImageName(Struct, frozen=True, kw_only=True):

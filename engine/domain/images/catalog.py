@@ -128,6 +128,15 @@ class Catalog:
                 del self._images[target]
             return names
 
+    async def add_source(self, target: str, repository: str) -> None:
+        """Remember that a repository has the image's blobs. Raises OSError."""
+        async with self._writing:
+            image = self._images.get(target)
+            if image is not None and repository not in image.sources:
+                known = msgspec.structs.replace(image, sources=[*image.sources, repository])
+                await self._store.commit(Put(IMAGE_KIND, target, known))
+                self._images[target] = known
+
     async def drop_platform(self, target: str, manifest: str) -> None:
         """Forget what is here of one of an image's platforms. Raises OSError."""
         async with self._writing:

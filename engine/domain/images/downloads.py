@@ -11,7 +11,13 @@ from engine.core import os_errors
 from engine.core.errors import Internal, WharfError
 from engine.core.model.image import Descriptor
 from engine.domain.images.failures import MalformedImage
-from engine.drivers.registry.failures import AccessDenied, ContentNotFound, InvalidChallenge, UnexpectedStatus
+from engine.drivers.registry.failures import (
+    AccessDenied,
+    ContentNotFound,
+    CredentialsRefused,
+    InvalidChallenge,
+    UnexpectedStatus,
+)
 from engine.drivers.registry.repository import Repository
 from engine.drivers.storage.content import ContentStore
 from engine.drivers.storage.ingest import DigestMismatch, Ingest, SizeMismatch
@@ -19,7 +25,7 @@ from engine.drivers.storage.ingest import DigestMismatch, Ingest, SizeMismatch
 log = logging.getLogger(__name__)
 _ATTEMPTS = 5
 _FIRST_PAUSE = 0.5
-_FINAL = (AccessDenied, ContentNotFound, InvalidChallenge, MalformedImage)
+_FINAL = (AccessDenied, ContentNotFound, CredentialsRefused, InvalidChallenge, MalformedImage)
 
 
 class StorageFailed(Internal):

@@ -1,6 +1,6 @@
 """What goes wrong with images, in dockerd's words."""
 
-from engine.core.errors import Conflict, Internal, InvalidParameter, NotFound, NotImplementedHere
+from engine.core.errors import Conflict, Internal, InvalidParameter, NotFound, NotImplementedHere, Unauthorized
 from engine.core.ids import short
 from engine.core.model.image import Platform
 from engine.domain.images.platforms import format_platform
@@ -87,8 +87,9 @@ class ResolveNotFound(NotFound):
 class PullAccessDenied(NotFound):
     """The registry does not let the client see the repository, if there is one."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"pull access denied for {name}, repository does not exist or may require 'docker login'")
+    def __init__(self, name: str, reason: str = "") -> None:
+        why = f": {reason}" if reason else ""
+        super().__init__(f"pull access denied for {name}, repository does not exist or may require 'docker login'{why}")
 
 
 class NoCredentials(Internal):
@@ -96,6 +97,13 @@ class NoCredentials(Internal):
 
     def __init__(self, method: str, url: str) -> None:
         super().__init__(f'{method} "{url}": no basic auth credentials')
+
+
+class NotAuthorized(Unauthorized):
+    """The registry's token server does not accept the credentials."""
+
+    def __init__(self, method: str, url: str, reason: str) -> None:
+        super().__init__(f'{method} "{url}": {reason}')
 
 
 class MalformedImage(Internal):

@@ -12,4 +12,5 @@ def together(known: StoredImage | None, fresh: StoredImage) -> StoredImage:
     found = {i.manifest.digest: i for i in [*known.images, *fresh.images]}
     order = [m.digest for m in fresh.manifests]
     images = sorted(found.values(), key=lambda i: order.index(i.manifest.digest) if i.manifest.digest in order else -1)
-    return msgspec.structs.replace(known, images=images, parent=known.parent or fresh.parent)
+    sources = list(dict.fromkeys([*known.sources, *fresh.sources]))
+    return msgspec.structs.replace(known, images=images, parent=known.parent or fresh.parent, sources=sources)

@@ -21,6 +21,7 @@ from engine.domain.images.failures import (
     MalformedImage,
     NoCredentials,
     NoMatchingManifest,
+    NotAuthorized,
     PullAccessDenied,
     ResolveFailed,
     ResolveNotFound,
@@ -32,7 +33,13 @@ from engine.domain.images.pull_progress import LayerWork, Phase, Reporter
 from engine.domain.images.tasks import failure, stop
 from engine.domain.images.unpack import Unpacker, layer_sources
 from engine.drivers.registry.credentials import ANONYMOUS, Credentials
-from engine.drivers.registry.failures import AccessDenied, AuthorizationRefused, RegistryUnreachable, UnexpectedStatus
+from engine.drivers.registry.failures import (
+    AccessDenied,
+    AuthorizationRefused,
+    CredentialsRefused,
+    RegistryUnreachable,
+    UnexpectedStatus,
+)
 from engine.drivers.registry.repository import Repository
 from engine.drivers.registry.transport import Transport
 from engine.drivers.storage.content import ContentStore
@@ -101,6 +108,10 @@ def _kept(reference: Reference) -> Reference:
 async def _tags(repository: Repository, reference: Reference) -> list[str]:
     try:
         return await repository.tags()
+    except CredentialsRefused as error:
+        raise NotAuthorized("Get", repository.tags_url, error.detail) from error
+    except AuthorizationRefused as error:
+        raise PullAccessDenied(reference.familiar_name, "denied: requested access to the resource is denied") from error
     except AccessDenied as error:
         raise NoCredentials("Get", repository.tags_url) from error
 
@@ -112,6 +123,8 @@ async def _resolve(repository: Repository, reference: Reference) -> Descriptor:
         raise ResolveNotFound(str(reference), str(error)) from error
     except AuthorizationRefused as error:
         raise PullAccessDenied(reference.familiar_name) from error
+    except CredentialsRefused:
+        raise
     except RegistryUnreachable as error:
         raise ResolveFailed(str(reference), f"failed to do request: {error}") from error
     except UnexpectedStatus as error:
@@ -144,7 +157,8 @@ class Fetch:
         require_layers(manifest)
         config = await self._document(manifest.config, manifest=False)
         image = read_image(target, chosen, manifest, config)
-        return StoredImage(target=target, manifests=manifests, images=[image])
+        sources = [self._repository.name]
+        return StoredImage(target=target, manifests=manifests, images=[image], sources=sources)
 
     async def _document(self, descriptor: Descriptor, *, manifest: bool) -> bytes:
         await self._lease.blob(descriptor.digest)

@@ -24,6 +24,7 @@ from engine.drivers.registry.repository import Repository, Source
 from engine.drivers.registry.transport import Transport
 
 T = TypeVar("T")
+_MOUNT_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +63,13 @@ class Pusher:
 
     async def push(self, options: PushOptions, sink: Sink) -> None:
         """Push a tag, or all tags of a repository. Raises WharfError, most of them after the first line."""
-        await sink(Note(f"The push refers to repository [{options.reference.familiar_name}]"))
+        await sink(Note(f"The push refers to repository [{options.reference.name}]"))
         for reference, stored in self._meant(options.reference):
             image = choose(stored, reference.familiar, options.platform)
             with self._stores.garbage.lease() as lease:
                 work = _Work(self._stores, self._transport, self._slots, lease)
                 sent = await work.push(options, reference, stored, image, sink)
+            await self._stores.catalog.add_source(stored.target.digest, reference.name)
             self._announcer.at_registry("push", reference, preferred(stored))
             await sink(Note(f"{reference.tag}: digest: {sent.digest} size: {sent.size}"))
 
@@ -128,6 +130,7 @@ class _Work:
         layers = [_Blob(d) for d in _unique(d for image in images for d in image.layers)]
         configs = [_Blob(d) for d in _unique(image.config_descriptor for image in images)]
         told: dict[_Blob, Step] = {}
+        await _tell_once(layers, told, sink)
         telling = asyncio.ensure_future(_tell(layers, told, sink))
         try:
             await run_all(self._send(source, reference, blob) for blob in [*layers, *configs])
@@ -150,14 +153,14 @@ class _Work:
             blob.status = "Pushed"
 
     def _elsewhere(self, reference: Reference, digest: str) -> list[str]:
-        """Return the repositories of the same registry in which the blob should be, by the names of images here."""
-        catalog = self._stores.catalog
-        found = []
+        """Return the repositories of the same registry in which the blob should be: images came from or went there."""
+        catalog, here = self._stores.catalog, f"{reference.domain}/"
+        found: list[str] = []
         for stored in catalog.images():
             if any(digest == layer.digest for image in stored.images for layer in image.layers):
-                names = [references.parse(n.name) for n in catalog.names_of(stored.target.digest)]
-                found += [n.path for n in names if n.domain == reference.domain and n.path != reference.path]
-        return list(dict.fromkeys(found))[:3]
+                names = [references.parse(n.name).name for n in catalog.names_of(stored.target.digest)]
+                found += [n.removeprefix(here) for n in [*stored.sources, *names] if n.startswith(here)]
+        return [path for path in dict.fromkeys(found) if path != reference.path][:_MOUNT_ATTEMPTS]
 
 
 async def _worded(work: Awaitable[T]) -> T:

@@ -6,16 +6,23 @@ from dataclasses import dataclass
 import msgspec
 
 from engine.core import filters as core_filters
-from engine.core.errors import InvalidParameter, NotFound
+from engine.core.errors import Forbidden, InvalidParameter, NotFound, Unauthorized
 from engine.core.filters import Filters
 from engine.core.model.image import Descriptor, Platform
 from engine.core.references import Reference
 from engine.domain.images import documents
 from engine.domain.images.documents import DOCKER_MANIFEST, Index
-from engine.domain.images.failures import NoCredentials
+from engine.domain.images.failures import NoCredentials, NotAuthorized
 from engine.drivers.registry import login
 from engine.drivers.registry.credentials import Credentials
-from engine.drivers.registry.failures import AccessDenied, ManifestNotFound, RegistryUnreachable
+from engine.drivers.registry.failures import (
+    AccessDenied,
+    AuthorizationRefused,
+    CredentialsRefused,
+    ManifestNotFound,
+    RegistryUnreachable,
+    UnexpectedStatus,
+)
 from engine.drivers.registry.login import Found
 from engine.drivers.registry.repository import Repository
 from engine.drivers.registry.transport import Transport
@@ -28,6 +35,22 @@ class ManifestUnknown(NotFound):
 
     def __init__(self) -> None:
         super().__init__("manifest unknown: manifest unknown")
+
+
+class AuthenticationRequired(Unauthorized):
+    """The registry does not accept the password."""
+
+    def __init__(self) -> None:
+        super().__init__("unauthorized: authentication required")
+
+
+class AccessForbidden(Forbidden):
+    """The registry's token server knows the client, or nobody, but gives no access."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "errors:\ndenied: requested access to the resource is denied\nunauthorized: authentication required\n"
+        )
 
 
 class LimitOutOfRange(InvalidParameter):
@@ -60,12 +83,20 @@ class Registries:
         repository = Repository(self._transport, reference, credentials)
         endpoint = repository.origin.endpoint
         wanted = reference.digest or reference.tag
+        url = self._transport.url(endpoint, f"/v2/{reference.path}/manifests/{wanted}")
         try:
             descriptor = await repository.resolve(reference)
         except ManifestNotFound as error:
             raise ManifestUnknown from error
+        except CredentialsRefused as error:
+            raise NotAuthorized("Head", url, error.detail) from error
+        except AuthorizationRefused as error:
+            raise AccessForbidden from error
+        except UnexpectedStatus as error:
+            if error.is_unauthorized:
+                raise AuthenticationRequired from error
+            raise
         except AccessDenied as error:
-            url = self._transport.url(endpoint, f"/v2/{reference.path}/manifests/{wanted}")
             raise NoCredentials("Head", url) from error
         except RegistryUnreachable as error:
             url = endpoint.url.replace("https:", "http:") if endpoint.may_be_plain else endpoint.url

@@ -10,10 +10,12 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from engine.core.errors import WharfError
+from engine.drivers.registry.answers import error_in
 from engine.drivers.registry.challenge import Challenge, choose, realm_of
 from engine.drivers.registry.challenge import parse as parse_challenges
 from engine.drivers.registry.credentials import Credentials
-from engine.drivers.registry.failures import AccessDenied, AuthorizationRefused, MalformedAnswer
+from engine.drivers.registry.failures import AccessDenied, AuthorizationRefused, CredentialsRefused, MalformedAnswer
 from engine.drivers.registry.settings import Endpoint
 from engine.drivers.registry.transport import Transport
 
@@ -108,15 +110,20 @@ class Authorizer:
         async with await self._transport.send(self._endpoint, method, url, headers, data) as response:
             where = url.partition("?")[0]
             if response.status in (401, 403):
-                raise AccessDenied(
-                    self._action,
-                    "authorization failed: failed to fetch oauth token: unexpected status from "
-                    f"{method} request to {url}: {response.status} {response.reason}",
-                )
+                status = f"{response.status} {response.reason}"
+                raise self._refused(await response.content.read(_TOKEN_LIMIT), f"{method} request to {url}: {status}")
             if response.status != 200:
                 raise MalformedAnswer(where, f"failed to fetch token: {response.status} {response.reason}")
             body = await response.content.read(_TOKEN_LIMIT)
         return self._token_in(body, where)
+
+    def _refused(self, body: bytes, what: str) -> WharfError:
+        code, message = error_in(body)
+        if message:
+            return CredentialsRefused(code, message)
+        return AccessDenied(
+            self._action, f"authorization failed: failed to fetch oauth token: unexpected status from {what}"
+        )
 
     def _token_in(self, body: bytes, where: str) -> str:
         try:

@@ -1,6 +1,9 @@
 """What can go wrong at a registry; the texts are those of dockerd with the containerd image store."""
 
-from engine.core.errors import Internal, NotFound
+from pathlib import Path
+
+from engine.core.errors import Internal, InvalidParameter, NotFound, Unauthorized
+from engine.drivers.registry.answers import worded
 
 
 class RegistryUnreachable(Internal):
@@ -17,6 +20,7 @@ class UnexpectedStatus(Internal):
     def __init__(self, method: str, url: str, status: str, detail: str = "") -> None:
         more = f": {detail}" if detail else ""
         super().__init__(f"unexpected status from {method} request to {url}: {status}{more}")
+        self.is_unauthorized = status.startswith("401")
         self.is_temporary = status.startswith(("5", "408", "429"))
 
 
@@ -52,6 +56,35 @@ class AccessDenied(Internal):
 
 class AuthorizationRefused(AccessDenied):
     """The registry said that the token which its own server gave is not good enough."""
+
+
+class CredentialsRefused(Unauthorized):
+    """The token server does not accept the credentials. `detail` is what it says, in the words of registry errors."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"error from registry: {message}")
+        self.detail = f"{worded(code)}: {message}"
+
+
+class ClientCertificateIncomplete(InvalidParameter):
+    """Of a certificate and its key in `certs.d` one is missing."""
+
+    def __init__(self, directory: Path, missing: str, present: str) -> None:
+        if missing.endswith(".key"):
+            text = (
+                f"missing key {missing} for client certificate {present}. CA certificates must use the extension .crt"
+            )
+        else:
+            text = f"missing client certificate {missing} for key {present}"
+        super().__init__(text)
+        self.directory = directory
+
+
+class CertificateUnreadable(Internal):
+    """A file of `certs.d` is not what its name says."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
 
 
 class InvalidChallenge(Internal):

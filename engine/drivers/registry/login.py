@@ -8,12 +8,17 @@ import msgspec
 from engine.core.errors import Internal, Unauthorized
 from engine.drivers.registry.authorize import Authorizer
 from engine.drivers.registry.credentials import ANONYMOUS, Credentials
-from engine.drivers.registry.failures import AccessDenied, MalformedAnswer, RegistryUnreachable, UnexpectedStatus
+from engine.drivers.registry.failures import (
+    AccessDenied,
+    CredentialsRefused,
+    MalformedAnswer,
+    RegistryUnreachable,
+    UnexpectedStatus,
+)
 from engine.drivers.registry.repository import Source, read_document
-from engine.drivers.registry.settings import DOCKER_IO, Endpoint, origin
+from engine.drivers.registry.settings import DOCKER_IO, Endpoint, origin, server_domain
 from engine.drivers.registry.transport import Transport
 
-_HUB_NAMES = ("", "index.docker.io", "registry-1.docker.io", DOCKER_IO)
 _HUB_SEARCH = "https://index.docker.io/v1/search"
 
 
@@ -24,11 +29,18 @@ class LoginRefused(Internal):
         super().__init__(f"login attempt to {url} failed with status: {status}")
 
 
-class TokenRefused(Unauthorized):
+class LoginUnauthorized(Unauthorized):
     """The registry's token server does not accept the credentials."""
 
     def __init__(self, url: str, reason: str) -> None:
-        super().__init__(f"Get {url}: {reason}")
+        super().__init__(f'Get "{url}": {reason}')
+
+
+class LoginWithoutCredentials(Internal):
+    """The registry wants credentials, and none are given."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(f'Get "{url}": no basic auth credentials')
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +54,6 @@ class Found:
     automated: bool
 
 
-def server_domain(address: str) -> str:
-    """Return the domain of a server address, which may be an URL such as `https://index.docker.io/v1/`."""
-    host = address.partition("://")[2] or address
-    host = host.partition("/")[0]
-    return DOCKER_IO if host in _HUB_NAMES else host
-
-
 async def login(transport: Transport, credentials: Credentials) -> str:
     """Return the identity token, empty where the registry gives none. Raises LoginRefused, RegistryUnreachable, …"""
     endpoint = origin(server_domain(credentials.server_address), transport.settings)
@@ -56,8 +61,10 @@ async def login(transport: Transport, credentials: Credentials) -> str:
     source = Source(transport, endpoint, "", authorizer)
     try:
         return await _check(source, transport.url(endpoint, "/v2/"))
+    except CredentialsRefused as error:
+        raise LoginUnauthorized(transport.url(endpoint, "/v2/"), error.detail) from error
     except AccessDenied as error:
-        raise TokenRefused(transport.url(endpoint, "/v2/"), str(error)) from error
+        raise LoginWithoutCredentials(transport.url(endpoint, "/v2/")) from error
     except RegistryUnreachable as error:
         raise _in_plain(endpoint, error) from error
 

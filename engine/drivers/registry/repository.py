@@ -27,7 +27,7 @@ from engine.drivers.registry.failures import (
     TransferInterrupted,
     UnexpectedStatus,
 )
-from engine.drivers.registry.settings import Endpoint, endpoints
+from engine.drivers.registry.settings import Endpoint, endpoints, server_domain
 from engine.drivers.registry.transport import Transport, explain
 
 T = TypeVar("T")
@@ -109,9 +109,14 @@ class Repository:
         for endpoint in endpoints(reference.domain, transport.settings):
             if endpoint.mirror and action != "pull":
                 continue
-            shown = ANONYMOUS if endpoint.mirror else credentials
+            shown = ANONYMOUS if endpoint.mirror or not _meant_for(credentials, reference) else credentials
             authorizer = Authorizer(transport, endpoint, shown, [scope], action)
             self._sources.append(Source(transport, endpoint, reference.path, authorizer))
+
+    @property
+    def name(self) -> str:
+        """`host/path`."""
+        return self._reference.name
 
     @property
     def origin(self) -> Source:
@@ -170,6 +175,12 @@ class Repository:
             if urlsplit(path).netloc != urlsplit(str(response.url)).netloc:
                 break
         return found
+
+
+def _meant_for(credentials: Credentials, reference: Reference) -> bool:
+    """Tell whether credentials may be shown to a reference's registry: clients say where they got them for."""
+    address = credentials.server_address
+    return not address or server_domain(address) == reference.domain
 
 
 async def _resolve(source: Source, reference: Reference) -> Descriptor:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 DOCKER_IO = "docker.io"
 _DOCKER_IO_HOST = "registry-1.docker.io"
+_HUB_NAMES = ("", "index.docker.io", "registry-1.docker.io", DOCKER_IO)
 _LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 
@@ -64,6 +65,13 @@ class Endpoint:
     def host(self) -> str:
         """Host and port as written, by which `certs.d` is sorted."""
         return urlsplit(self.url).netloc.rpartition("@")[2]
+
+
+def server_domain(address: str) -> str:
+    """Return the domain of a server address, which may be an URL such as `https://index.docker.io/v1/`."""
+    host = address.partition("://")[2] or address
+    host = host.partition("/")[0]
+    return DOCKER_IO if host in _HUB_NAMES else host
 
 
 def endpoints(domain: str, settings: RegistrySettings) -> list[Endpoint]:

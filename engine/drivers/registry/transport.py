@@ -18,7 +18,11 @@ import aiohttp
 from yarl import URL
 
 from engine.core import os_errors
-from engine.drivers.registry.failures import RegistryUnreachable
+from engine.drivers.registry.failures import (
+    CertificateUnreadable,
+    ClientCertificateIncomplete,
+    RegistryUnreachable,
+)
 from engine.drivers.registry.settings import Endpoint, RegistrySettings, proxy_for
 
 _TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=30, sock_read=90)
@@ -151,11 +155,37 @@ def _make_context(directory: Path, *, verify: bool) -> ssl.SSLContext:
         context.verify_mode = ssl.CERT_NONE
     if not directory.is_dir():
         return context
-    for authority in sorted(directory.glob("*.crt")):
-        context.load_verify_locations(authority)
-    for certificate in sorted(directory.glob("*.cert")):
-        context.load_cert_chain(certificate, certificate.with_suffix(".key"))
+    _add_certificates(context, directory)
     return context
+
+
+def _add_certificates(context: ssl.SSLContext, directory: Path) -> None:
+    """Raises ClientCertificateIncomplete, CertificateUnreadable. Blocks."""
+    for key in sorted(directory.glob("*.key")):
+        if not key.with_suffix(".cert").exists():
+            raise ClientCertificateIncomplete(directory, key.with_suffix(".cert").name, key.name)
+    for authority in sorted(directory.glob("*.crt")):
+        try:
+            context.load_verify_locations(authority)
+        except (ssl.SSLError, OSError) as error:
+            raise CertificateUnreadable(f'unable to load CA cert "{authority}"') from error
+    for certificate in sorted(directory.glob("*.cert")):
+        key = certificate.with_suffix(".key")
+        if not key.exists():
+            raise ClientCertificateIncomplete(directory, key.name, certificate.name)
+        try:
+            context.load_cert_chain(certificate, key)
+        except (ssl.SSLError, OSError) as error:
+            raise CertificateUnreadable(f"failed to load X509 key pair: {_pair_reason(certificate, error)}") from error
+
+
+def _pair_reason(certificate: Path, error: OSError) -> str:
+    """Say which of the two is no PEM file, as crypto/tls does."""
+    for path, what in ((certificate, "certificate"), (certificate.with_suffix(".key"), "key")):
+        if b"-----BEGIN " not in path.read_bytes():
+            return f"tls: failed to find any PEM data in {what} input"
+    reason = getattr(error, "reason", None) or str(error)
+    return f"tls: {str(reason).replace('_', ' ').lower()}"
 
 
 def _exactly(url: str) -> URL:
@@ -185,6 +215,9 @@ def explain(error: BaseException) -> str:
     """Say why there was no answer, in the words of Go's net package, which users and tools know."""
     if isinstance(error, aiohttp.ClientConnectorError):
         return _explain_connect(error)
+    if isinstance(error, ssl.SSLError) or isinstance(error.__cause__, ssl.SSLError):
+        found = error if isinstance(error, ssl.SSLError) else error.__cause__
+        return _explain_tls(str(getattr(found, "reason", "") or found))
     if isinstance(error, TimeoutError):
         return "net/http: request canceled (Client.Timeout exceeded while awaiting headers)"
     if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientPayloadError):
@@ -200,6 +233,14 @@ def _explain_connect(error: aiohttp.ClientConnectorError) -> str:
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return f"dial tcp: lookup {error.host}: {_lookup_reason(error.os_error)}"
     return f"dial tcp {error.host}:{error.port}: connect: {_reason(error.os_error)}"
+
+
+def _explain_tls(reason: str) -> str:
+    """An alert is what the other side says: the registry may want a certificate of us."""
+    _, alert, what = reason.partition("ALERT_")
+    return (
+        f"remote error: tls: {what.lower().replace('_', ' ')}" if alert else f"tls: {reason.lower().replace('_', ' ')}"
+    )
 
 
 def _ssl_reason(error: aiohttp.ClientError) -> str:

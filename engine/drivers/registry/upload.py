@@ -1,16 +1,17 @@
 """Blobs and manifests to a registry (OCI distribution specification, "Push")."""
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from urllib.parse import urljoin
 
 import aiohttp
-import msgspec
 
 from engine.core.errors import WharfError
 from engine.core.model.image import Descriptor
+from engine.drivers.registry.answers import error_in, worded
 from engine.drivers.registry.failures import MalformedAnswer, UnexpectedStatus
 from engine.drivers.registry.repository import Source, read_document
 
@@ -85,10 +86,8 @@ async def _file(path: Path, advance: Advance) -> AsyncIterator[bytes]:
 
 async def _unexpected(response: aiohttp.ClientResponse, method: str) -> UnexpectedStatus:
     """Return the error with what the registry says about it."""
-    try:
-        body = msgspec.json.decode(await read_document(response))
-        first = body["errors"][0]
-        detail = f"{first.get('code', 'unknown').lower().replace('_', ' ')}: {first.get('message', '')}"
-    except (WharfError, msgspec.DecodeError, KeyError, IndexError, TypeError, AttributeError):
-        detail = ""
+    code, message = "", ""
+    with contextlib.suppress(WharfError):
+        code, message = error_in(await read_document(response))
+    detail = f"{worded(code)}: {message}" if code else ""
     return UnexpectedStatus(method, str(response.url), f"{response.status} {response.reason}", detail)

@@ -8,8 +8,14 @@ import pytest
 from engine.drivers.registry.challenge import Challenge, parse, realm_of
 from engine.drivers.registry.credentials import Credentials
 from engine.drivers.registry.failures import InvalidChallenge
-from engine.drivers.registry.login import server_domain
-from engine.drivers.registry.settings import Proxies, RegistrySettings, endpoints, proxies_of, proxy_for
+from engine.drivers.registry.settings import (
+    Proxies,
+    RegistrySettings,
+    endpoints,
+    proxies_of,
+    proxy_for,
+    server_domain,
+)
 from engine.drivers.registry.transport import explain
 
 
