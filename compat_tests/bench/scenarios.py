@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from compat_tests.bench import workload
 from compat_tests.bench.engines import Pair
+from compat_tests.clients.buildx import with_buildx
 from compat_tests.clients.daemon import Daemon
 
 Measure = Callable[[Daemon, Pair], float]
@@ -117,6 +118,38 @@ def _forty_removed(daemon: Daemon, pair: Pair) -> float:
 def _remove_all(daemon: Daemon) -> None:
     ids = [container["Id"] for container in daemon.api.get("/containers/json?all=1")]
     _parallel(lambda number: workload.remove(daemon, ids[number]), len(ids))
+
+
+# Builds.
+
+
+def _context(pair: Pair) -> str:
+    """COPY and ten RUN; the salt makes the steps new, as often as it changes."""
+    where = pair.scratch / "context"
+    where.mkdir(exist_ok=True)
+    steps = [f"RUN echo {number} > /file{number}" for number in range(10)]
+    text = ["FROM busybox", "ARG SALT", "COPY data /data", "RUN echo $SALT > /salt", *steps[1:]]
+    (where / "Dockerfile").write_text("\n".join(text) + "\n")
+    (where / "data").write_bytes(b"x" * 100_000)
+    return str(where)
+
+
+def _build(daemon: Daemon, pair: Pair, salt: str) -> float:
+    cli, where = with_buildx(daemon.cli), _context(pair)
+    arguments = ("build", "--quiet", "--build-arg", f"SALT={salt}", "--tag", "bench-build", where)
+    return _timed(lambda: cli.ok(*arguments, timeout=300))
+
+
+def _built(daemon: Daemon, pair: Pair) -> float:
+    return _build(daemon, pair, str(time.monotonic_ns()))
+
+
+def _built_again(daemon: Daemon, pair: Pair) -> float:
+    return _build(daemon, pair, "same")
+
+
+def _prepare_built(daemon: Daemon, pair: Pair) -> None:
+    _build(daemon, pair, "same")
 
 
 # Output.
@@ -307,6 +340,8 @@ SCENARIOS = (
         "exec", 0.5, _cli("exec", "bench-exec", "true"), prepare=_prepare_exec, finish=_finish_exec, rounds=15, quick=5
     ),
     Scenario("stop", 0.5, _stop, rounds=5),
+    Scenario("build", 0.3, _built, rounds=5, quick=3),
+    Scenario("build-cached", 0.7, _built_again, prepare=_prepare_built),
     Scenario("log-write", 0.35, _log_write, rounds=3, quick=1),
     Scenario("logs", 0.5, _logs(lines=500_000), prepare=_prepare_logs, finish=_finish_logs, rounds=3, quick=1),
     Scenario("logs-tail", 1.0, _logs("--tail", "10", lines=10), prepare=_prepare_logs, finish=_finish_logs),
