@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from engine.drivers.firewall.iptables import IptablesFirewall
-from engine.drivers.firewall.libnftables import NftablesUnavailable
+from engine.drivers.firewall.nft import NftablesUnavailable
 from engine.drivers.firewall.nftables import NftablesFirewall
 from engine.drivers.firewall.rules import Firewall, NoFirewall
 from engine.drivers.firewall.successor import Successor
@@ -27,7 +27,7 @@ def open_firewall(backend: str, name: str, *, enabled: bool = True) -> Firewall:
     if nftables is None and chosen == "nftables":
         if backend or iptables is None:
             raise NftablesUnavailable
-        log.warning("libnftables is not installed: iptables is used instead")
+        log.warning("nftables is not installed: iptables is used instead")
         chosen = "iptables"
     first, other = (iptables, nftables) if chosen == "iptables" else (nftables, iptables)
     if first is None:

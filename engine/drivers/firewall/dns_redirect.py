@@ -4,18 +4,14 @@ So the container may have a DNS server of its own on port 53. These rules are th
 container's namespace; they end with it.
 """
 
-from engine.drivers.firewall.libnftables import Nftables
+from engine.drivers.firewall.nft import Nftables
 
 _TABLE = "wharf-dns"
 
 
 def redirect_dns(address: str, udp_port: int, tcp_port: int) -> None:
     """Set the rules, in place of earlier ones, in the calling thread's namespace. Raises OSError. Blocks."""
-    nft = Nftables()
-    try:
-        nft.run(_script(address, udp_port, tcp_port))
-    finally:
-        nft.close()
+    Nftables().run(_script(address, udp_port, tcp_port))
 
 
 def _script(address: str, udp_port: int, tcp_port: int) -> str:

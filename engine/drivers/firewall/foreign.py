@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from engine.drivers.firewall.libnftables import Nftables, RulesRefused
+from engine.drivers.firewall.nft import Nftables, RulesRefused
 from engine.drivers.firewall.nft_script import FAMILIES
 
 _CHAIN = "filter FORWARD"

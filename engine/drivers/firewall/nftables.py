@@ -1,4 +1,4 @@
-"""The firewall backend `nftables`: a table of our own for each family, changed in transactions through libnftables."""
+"""The firewall backend `nftables`: a table of our own for each family, changed in transactions."""
 
 import asyncio
 import logging
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from engine.drivers.firewall import foreign, nft_script
-from engine.drivers.firewall.libnftables import Nftables, RulesRefused
+from engine.drivers.firewall.nft import Nftables, RulesRefused
 from engine.drivers.firewall.rules import BridgeRules, PortRule
 from engine.drivers.firewall.watch import TableWatch
 
@@ -111,10 +111,9 @@ class NftablesFirewall:
         foreign.let_through(self._nft, self._mark, bridges)
 
     def close(self) -> None:
-        """Release the library; the rules stay."""
+        """Stop watching; the rules stay."""
         if self._watch is not None:
             self._watch.close()
         if self._check is not None:
             self._check.cancel()
         self._thread.shutdown()
-        self._nft.close()
