@@ -17,7 +17,7 @@ from compat_tests.clients import imagefiles, leaks
 from compat_tests.clients.cli import DockerCli
 from compat_tests.clients.daemon import Daemon, DaemonOptions
 from compat_tests.clients.namespaces import HostNamespaces, Namespaces, PrivateNamespaces
-from compat_tests.clients.oracle import OracleMissing, docker_cli
+from compat_tests.clients.oracle import OracleMissing, cli_version, docker_cli
 from compat_tests.clients.rawhttp import RawHttp
 from compat_tests.clients.registry import Registry, StubRegistry
 from compat_tests.clients.terminal import Terminal
@@ -43,6 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "difference(name): a deliberate difference from dockerd, listed in DIFFERENCES.md"
     )
     config.addinivalue_line("markers", "wharfd_only(reason): not a question that dockerd can answer")
+    config.addinivalue_line("markers", "cli_since(version): an option that older stock CLIs do not have")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -53,6 +54,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 raise pytest.UsageError(f"{item.nodeid}: {mark.args[0]} is not in DIFFERENCES.md")
             if config.getoption("engine") == "dockerd":
                 item.add_marker(pytest.mark.xfail(reason=f"differs: {mark.args[0]}", strict=True))
+        for mark in item.iter_markers("cli_since"):
+            if cli_version() < tuple(map(int, mark.args[0].split("."))):
+                item.add_marker(pytest.mark.skip(reason=f"the docker CLI here is older than {mark.args[0]}"))
         for mark in item.iter_markers("wharfd_only"):
             if config.getoption("engine") == "dockerd":
                 item.add_marker(pytest.mark.skip(reason=mark.args[0]))

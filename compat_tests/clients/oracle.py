@@ -5,6 +5,7 @@
 the Debian mirror in the machine's own apt sources; without a mirror, `dockerd` in PATH.
 """
 
+import functools
 import json
 import os
 import re
@@ -41,6 +42,17 @@ def docker_cli() -> str:
     if found is None:
         raise OracleMissing("no docker CLI in PATH or in ORACLE_CACHE")
     return found
+
+
+@functools.cache
+def cli_version() -> tuple[int, ...]:
+    """The stock CLI's version; (0,) where there is none."""
+    try:
+        shown = subprocess.run([docker_cli(), "--version"], capture_output=True, text=True, check=True).stdout
+    except OracleMissing:
+        return (0,)
+    found = re.search(r"version (\d+)\.(\d+)", shown)
+    return tuple(map(int, found.groups())) if found else (0,)
 
 
 def command(state: Path, arguments: list[str]) -> tuple[list[str], dict[str, str]]:

@@ -293,6 +293,7 @@ def test_the_plain_variant_is_this_hosts(api: RawHttp, names: tuple[str, ...]) -
     assert api.get("/images/variants:1/json")["Config"]["Cmd"] == ["base"]
 
 
+@pytest.mark.cli_since("28.0")
 @pytest.mark.usefixtures("multi")
 def test_push_of_a_platform(cli: DockerCli, api: RawHttp, registry: Registry) -> None:
     name = f"{registry.address}/platforms/push"

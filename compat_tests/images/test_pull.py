@@ -80,6 +80,7 @@ def test_formats(cli: DockerCli, registry: Registry, media_type: str, compressio
     assert cli.ok("run", "--rm", f"{name}:1") == "format"
 
 
+@pytest.mark.cli_since("28.0")
 def test_index_gives_this_platform(cli: DockerCli, registry: Registry) -> None:
     ours = imagefiles.derived(unique("amd64"))
     other = Image((*imagefiles.busybox().layers, unique("arm64")), imagefiles.busybox().config, architecture="arm64")

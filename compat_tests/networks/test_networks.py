@@ -125,6 +125,7 @@ def test_a_network_in_use_stays(cli: DockerCli, api: RawHttp) -> None:
     assert cli.ok("network", "prune", "-f") == ""
 
 
+@pytest.mark.cli_since("28.0")
 def test_connect_and_disconnect_while_running(cli: DockerCli, api: RawHttp) -> None:
     cli.ok("network", "create", "front")
     cli.ok("network", "create", "--subnet", "10.215.7.0/24", "back")

@@ -18,6 +18,7 @@ import aiohttp
 from yarl import URL
 
 from engine.core import os_errors
+from engine.drivers.linux.tls import client_context
 from engine.drivers.registry.failures import (
     CertificateUnreadable,
     ClientCertificateIncomplete,
@@ -149,7 +150,7 @@ def _make_context(directory: Path, *, verify: bool) -> ssl.SSLContext:
 
     `*.crt` are authorities, `*.cert` and `*.key` of one name are what we show of ourselves.
     """
-    context = ssl.create_default_context()
+    context = client_context()
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -10,6 +10,9 @@ from engine.core.errors import Internal
 
 _CRUN_MISSING = re.compile(r"executable file [`'\"]?(?P<name>.*?)[`'\"]? not found(?: in \$PATH)?(?:: .*)?", re.DOTALL)
 _CRUN_EXECUTABLE = re.compile(r"(?:open|access) (?:executable|[`'].*?[`']): (?P<reason>.+)", re.DOTALL)
+# Since 1.15 or so.
+_CRUN_NOT_EXECUTABLE = re.compile(r"the path `.*` exists but it is not executable(?:: .*)?", re.DOTALL)
+_CRUN_NOT_A_FILE = re.compile(r"the path `.*` is not a regular file(?:: .*)?", re.DOTALL)
 _CRUN_CWD = re.compile(r"chdir(?: to)? `(?P<path>.*?)`: (?P<reason>.+)", re.DOTALL)
 _LOGGED = re.compile(r'^time="[^"]*" level=(?P<level>\w+) msg="(?P<message>(?:[^"\\]|\\.)*)"', re.MULTILINE)
 _STARTING = "unable to start container process"
@@ -62,6 +65,10 @@ def _reason(message: str, command: str) -> str:
         return _missing(match["name"] or command)
     if match := _CRUN_EXECUTABLE.fullmatch(message):
         return _not_executable(command, match["reason"])
+    if _CRUN_NOT_EXECUTABLE.fullmatch(message):
+        return _not_executable(command, "Permission denied")
+    if _CRUN_NOT_A_FILE.fullmatch(message):
+        return _not_executable(command, "Operation not permitted")
     if match := _CRUN_CWD.fullmatch(message):
         return f'chdir to cwd ("{match["path"]}") set in config.json failed: {match["reason"].lower()}'
     head, colon, reason = message.rpartition(": ")

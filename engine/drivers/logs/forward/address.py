@@ -7,6 +7,8 @@ import ssl
 from dataclasses import dataclass
 from typing import Any
 
+from engine.drivers.linux.tls import client_context
+
 _STREAMS = ("tcp", "tls", "unix")
 _TYPES = {True: socket.SOCK_STREAM, False: socket.SOCK_DGRAM}
 
@@ -45,7 +47,7 @@ class DialFailed(OSError):
 
 def context(tls: Tls) -> ssl.SSLContext:
     """Read the files of `tls`. Blocks; call in a thread. Raises DialFailed."""
-    made = ssl.create_default_context()
+    made = client_context()
     if tls.ca:
         try:
             made.load_verify_locations(tls.ca)

@@ -20,6 +20,12 @@ _CRUN = [
     ("executable file `nosuch` not found", "nosuch", 'exec: "nosuch": executable file not found in $PATH'),
     ("open executable: Permission denied", "/etc/passwd", 'exec: "/etc/passwd": permission denied'),
     ("open executable: Operation not permitted", "/etc", 'exec: "/etc": is a directory'),
+    (
+        "the path `/etc/passwd` exists but it is not executable: Operation not permitted",
+        "/etc/passwd",
+        'exec: "/etc/passwd": permission denied',
+    ),
+    ("the path `/etc` is not a regular file: Operation not permitted", "/etc", 'exec: "/etc": is a directory'),
     ("open executable: Operation not permitted", "", 'exec: "": executable file not found in $PATH'),
     ("open executable: Not a directory", "/bin/true/x", 'exec: "/bin/true/x": stat /bin/true/x: not a directory'),
     ("chdir `/x`: Not a directory", "true", 'chdir to cwd ("/x") set in config.json failed: not a directory'),
