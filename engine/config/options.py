@@ -195,7 +195,6 @@ FILE_ONLY = ("builder", "deprecated-key-path", "network-diagnostic-port")
 
 IGNORED = {
     "builder": "the build cache has its own bounds",
-    "cdi-spec-dirs": "CDI devices are not supported",
     "containerd": "there is no containerd",
     "containerd-namespace": "there is no containerd",
     "containerd-plugins-namespace": "there is no containerd",

@@ -51,6 +51,7 @@ class Config(Struct, frozen=True, kw_only=True):
     shutdown_timeout: int = 15
     experimental: bool = False
     features: dict[str, bool] = field(default_factory=dict)
+    cdi_spec_dirs: list[str] = field(default_factory=lambda: ["/etc/cdi", "/var/run/cdi"])
     http_proxy: str = ""
     https_proxy: str = ""
     no_proxy: str = ""

@@ -13,6 +13,7 @@ from engine.domain.containers.announce import Announcer
 from engine.domain.containers.archive import Archive
 from engine.domain.containers.commit import CommitParts, ContainerCommitter
 from engine.domain.containers.create import Creator, Surroundings
+from engine.domain.containers.device_requests import DeviceDrivers
 from engine.domain.containers.erase import Belongings, Eraser
 from engine.domain.containers.exec import Execs
 from engine.domain.containers.exec_process import ExecProcess
@@ -103,7 +104,7 @@ def build_containers(config: Config, drivers: Drivers, resources: Resources, abi
     sources = MountSources(resources.volumes, ImageMounts(resources.images, drivers.overlay))
     announcer, waits = Announcer(resources.bus), Waits()
     ground = _Ground(config, drivers, resources, abilities, table, paths, announcer, waits, sources)
-    host = Host(gather_facts(drivers.cgroups), _host_settings(config), drivers.cgroups, table, paths)
+    host = _host(ground)
     logs = LogFiles(paths, LogDrivers(drivers.rotator, drivers.forwarders), ground.waits)
     streams = Streams(table, paths, ground.announcer, drivers.spool)
     runner = _runner(ground, host, logs, streams)
@@ -159,6 +160,14 @@ def _committer(ground: _Ground, stopper: Stopper) -> ContainerCommitter:
     images = Committer(resources.stores, resources.image_events)
     parts = CommitParts(stopper, images, drivers.overlay, drivers.confine, ground.announcer)
     return ContainerCommitter(ground.table, parts)
+
+
+def _host(ground: _Ground) -> Host:
+    """Blocks: looks at the host."""
+    config, cgroups = ground.config, ground.drivers.cgroups
+    device_drivers = DeviceDrivers(ground.drivers.cdi, cdi=config.features.get("cdi", True))
+    facts = gather_facts(cgroups)
+    return Host(facts, _host_settings(config), cgroups, ground.table, ground.paths, device_drivers)
 
 
 def _creator(ground: _Ground, belongings: Belongings, host: Host, limits: Limits) -> Creator:

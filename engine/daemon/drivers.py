@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.config.settings import Config
+from engine.drivers.cdi.devices import CdiDevices
 from engine.drivers.cgroups.cgroups import Cgroups
 from engine.drivers.cgroups.cgroups import Settings as CgroupSettings
 from engine.drivers.confine.confine import Confine
@@ -45,6 +46,7 @@ class Drivers:
     host_ports: HostPorts
     transport: Transport
     rotator: Rotator
+    cdi: CdiDevices
     forwarders: Forwarders
     spool: Path
 
@@ -94,6 +96,7 @@ async def start_drivers(config: Config) -> Drivers:
         host_ports=HostPorts(),
         transport=Transport(registry_settings(config)),
         rotator=Rotator(),
+        cdi=CdiDevices(config.cdi_spec_dirs if config.features.get("cdi", True) else ()),
         forwarders=Forwarders(),
         spool=spool,
     )

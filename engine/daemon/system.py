@@ -41,6 +41,8 @@ def build_system(
             plugins=lambda: PluginNames(
                 volume=["local", *resources.volume_drivers.names()], authorization=resources.authorizers.names
             ),
+            devices=drivers.cdi.names,
+            plugins=lambda: PluginNames(volume=["local", *resources.volume_drivers.names()]),
         ),
     )
 
@@ -76,6 +78,7 @@ def info_settings(config: Config, drivers: Drivers) -> InfoSettings:
         firewall=drivers.firewall.name,
         cgroup_driver=drivers.cgroups.driver,
         cgroup_v2=drivers.cgroups.v2,
+        cdi_spec_dirs=drivers.cdi.directories,
         security_options=_security_options(v2=drivers.cgroups.v2),
     )
 

@@ -1,7 +1,8 @@
 """`/version`, `/info` and `/system/df` in Docker's JSON, and what differs between API versions.
 
 `/info`: 1.25 gives security options their `name=`; 1.42 drops KernelMemory; 1.44 adds what runtimes can do; 1.47 drops
-nondistributable artifacts; 1.49 adds the firewall and drops what commits were expected; 1.50 drops BridgeNf*.
+nondistributable artifacts; 1.49 adds the firewall and drops what commits were expected; 1.50 drops BridgeNf* and
+adds the devices found.
 """
 
 import re
@@ -72,6 +73,8 @@ def encode_info(info: Info, version: Version) -> dict[str, Any]:
     answer["RegistryConfig"] = _registry(info.settings.registry, version)
     if version >= (1, 49) and info.settings.firewall:
         answer["FirewallBackend"] = {"Driver": info.settings.firewall}
+    if version >= (1, 50) and info.devices:
+        answer["DiscoveredDevices"] = [{"Source": "cdi", "ID": name} for name in info.devices]
     if info.settings.address_pools:
         answer["DefaultAddressPools"] = [{"Base": base, "Size": size} for base, size in info.settings.address_pools]
     answer["Warnings"] = list(info.warnings) or None
@@ -113,7 +116,7 @@ def _engine(info: Info) -> dict[str, Any]:
         "LiveRestoreEnabled": settings.live_restore,
         "Isolation": "",
         "GenericResources": None,
-        "CDISpecDirs": [],
+        "CDISpecDirs": list(settings.cdi_spec_dirs),
     }
 
 

@@ -8,7 +8,7 @@ import dataclasses
 import os
 import shutil
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from engine.core.errors import Internal, InvalidParameter
 from engine.core.model.container import Container, Status, Ulimit
 from engine.core.model.device import HostDevice
 from engine.domain.containers import links, shm
+from engine.domain.containers.device_requests import DeviceDrivers
 from engine.domain.containers.failures import ContainerNotFound, NotRunning
 from engine.domain.containers.paths import ContainerPaths
 from engine.domain.containers.peers import Peers
@@ -52,6 +53,13 @@ class DeviceUnavailable(Internal):
         super().__init__(f'error gathering device information while adding custom device "{path}": {reason}')
 
 
+class LimitedDeviceUnavailable(Internal):
+    """A limit of I/O names a path that the host does not have."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"stat {path}: {reason}")
+
+
 class NamespaceUnavailable(InvalidParameter):
     """`--ipc` or `--pid` of a container that cannot be joined."""
 
@@ -82,7 +90,13 @@ class Host:
     """Gathers what a container's configuration needs from the host."""
 
     def __init__(
-        self, facts: HostFacts, settings: HostSettings, cgroups: Cgroups, table: ContainerTable, paths: ContainerPaths
+        self,
+        facts: HostFacts,
+        settings: HostSettings,
+        cgroups: Cgroups,
+        table: ContainerTable,
+        paths: ContainerPaths,
+        device_drivers: DeviceDrivers,
     ) -> None:
         self.facts = facts
         self._settings = settings
@@ -90,6 +104,7 @@ class Host:
         self._table = table
         self._peers = Peers(table)
         self._paths = paths
+        self._device_drivers = device_drivers
 
     @property
     def default_ulimits(self) -> Sequence[Ulimit]:
@@ -116,6 +131,7 @@ class Host:
             default_ulimits=self._settings.default_ulimits,
             seccomp_profile=self._settings.seccomp_profile,
             link_environment=self.link_environment(container),
+            edits=await self._device_drivers.edits(host_config),
         )
 
     def link_environment(self, container: Container) -> list[str]:
@@ -131,7 +147,8 @@ class Host:
 
     async def _devices(self, container: Container) -> Mapping[str, Sequence[HostDevice]]:
         wanted = wanted_devices(container.host_config)
-        return await asyncio.to_thread(_look_up, wanted) if wanted else {}
+        mapped = {d.path_on_host for d in container.host_config.devices or ()}
+        return await asyncio.to_thread(_look_up, wanted, mapped) if wanted else {}
 
     def _hostname(self, network_mode: str) -> str:
         """Who shares another container's network goes by its name; empty: the container's own."""
@@ -179,14 +196,15 @@ class Host:
         return peer
 
 
-def _look_up(wanted: Sequence[str]) -> Mapping[str, list[HostDevice]]:
+def _look_up(wanted: Sequence[str], mapped: Collection[str]) -> Mapping[str, list[HostDevice]]:
     """Blocks; call in a thread."""
     found: dict[str, list[HostDevice]] = {}
     for path in wanted:
         try:
             found[path] = devices.lookup(path)
         except OSError as error:
-            raise DeviceUnavailable(path, (error.strerror or str(error)).lower()) from error
+            failure = DeviceUnavailable if path in mapped else LimitedDeviceUnavailable
+            raise failure(path, (error.strerror or str(error)).lower()) from error
     return found
 
 

@@ -59,6 +59,7 @@ class InfoSettings:
     firewall: str = ""
     cgroup_driver: str = "cgroupfs"
     cgroup_v2: bool = False
+    cdi_spec_dirs: Sequence[str] = ()
     security_options: Sequence[str] = ("name=seccomp,profile=builtin",)
     network_drivers: Sequence[str] = ("bridge", "host", "null")
     log_drivers: Sequence[str] = LOG_DRIVERS
@@ -89,10 +90,11 @@ class PluginNames:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What other parts of the daemon tell at the moment."""
+    """What other parts of the daemon tell at the moment; `devices`, the names of CDI's, reads files."""
 
     count_images: Callable[[], int]
     plugins: Callable[[], PluginNames]
+    devices: Callable[[], Sequence[str]] = tuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,7 @@ class Info:
     host_name: str
     time: int
     plugins: PluginNames = PluginNames()
+    devices: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +183,7 @@ class System:
             host_name=os.uname().nodename,
             time=times.now(),
             plugins=self._sources.plugins(),
+            devices=await asyncio.to_thread(self._sources.devices),
         )
 
     def _counts(self, descriptors: int) -> Counts:

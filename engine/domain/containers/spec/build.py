@@ -5,6 +5,7 @@ The measure is what dockerd 28.5 hands to runc on the same machine; `engine/test
 
 from typing import Any
 
+from engine.domain.containers.spec.edits import edited
 from engine.domain.containers.spec.limits import device_nodes, resources
 from engine.domain.containers.spec.mounts import mounts
 from engine.domain.containers.spec.namespaces import namespaces
@@ -34,6 +35,8 @@ def oci_spec(request: SpecRequest) -> dict[str, Any]:
         spec["annotations"] = host_config.annotations
     capabilities = spec["process"].get("capabilities", {}).get("bounding", ())
     spec["linux"] |= security(request, capabilities)
+    for edits in request.edits:
+        spec = edited(spec, edits)
     return spec
 
 

@@ -130,7 +130,8 @@ def _shm(request: SpecRequest) -> list[OciMount]:
     if mode == "host":
         return [_mount("/dev/shm", "bind", "/dev/shm", ("rbind", "rprivate"))]
     if request.shm and mode not in ("", "private", "none"):
-        return [_mount("/dev/shm", "bind", request.shm, ("rbind", "rprivate"))]
+        # crun drops the flags that the source has.
+        return [_mount("/dev/shm", "bind", request.shm, ("rbind", "rprivate", *_QUIET))]
     return []
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from engine.core.model.cdi import ContainerEdits
 from engine.core.model.container import Container, MountPoint, Ulimit
 from engine.core.model.device import HostDevice
 from engine.domain.containers.users import ResolvedUser
@@ -56,7 +57,7 @@ class SpecRequest:
     shareable and container; empty: a private tmpfs); `cgroup` is the cgroups path as the runtime takes it; `devices`
     maps each path in `wanted_devices` to the nodes found there; `init` is the path of the init program where asked for;
     `hostname` overrides the container's own; `seccomp_profile` is a daemon-wide profile in JSON, or empty;
-    `link_environment` tells of the containers that `--link` names.
+    `link_environment` tells of the containers that `--link` names; `edits` are what devices change in the result.
     """
 
     container: Container
@@ -74,3 +75,4 @@ class SpecRequest:
     default_ulimits: Sequence[Ulimit] = ()
     seccomp_profile: str = ""
     link_environment: Sequence[str] = ()
+    edits: Sequence[ContainerEdits] = ()

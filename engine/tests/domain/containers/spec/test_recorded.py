@@ -80,6 +80,9 @@ def normalised(config, *, with_seccomp: bool):
         if mount["destination"] in ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf"):
             # Nothing is mounted below a file, so that recursively read-only is the same.
             mount["options"] = ["ro" if o == "rro" else o for o in mount["options"]]
+        if mount["destination"] == "/dev/shm" and mount["type"] == "bind":
+            # These the source has already; crun drops them unless they are said again.
+            mount["options"] = [o for o in mount["options"] if o not in ("nosuid", "noexec", "nodev")]
     config["mounts"] = sorted(config["mounts"], key=lambda m: (m["destination"].count("/"), m["destination"]))
     return config
 

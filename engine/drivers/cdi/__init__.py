@@ -1,0 +1,1 @@
+"""The Container Device Interface: specification files of device vendors."""
