@@ -41,6 +41,7 @@ class Builder:
     snapshots: Snapshots
     solver: Solver
     resolver: ImageResolver
+    assembler: Assembler
     image_exporter: ImageExporter
     commands: Commands
     caches: CacheMounts
@@ -96,6 +97,7 @@ def build_builder(config: Config, drivers: Drivers, resources: Resources, contai
         snapshots=snapshots,
         solver=solver,
         resolver=resolver,
+        assembler=assembler,
         image_exporter=ImageExporter(assembler, stores.catalog, pusher, resources.image_events),
         commands=commands,
         caches=caches,

@@ -19,6 +19,8 @@ from engine.daemon.builder import Builder
 from engine.daemon.drivers import Drivers
 from engine.domain.builder.builds import Builds, Exporter, Parts
 from engine.domain.builder.contexts import Contexts
+from engine.domain.builder.exporters.archives import ArchiveExporter
+from engine.domain.builder.exporters.files import LocalExporter, TarExporter
 from engine.domain.images.platforms import host
 
 
@@ -41,8 +43,8 @@ class BuildKit:
 
 def build_buildkit(config: Config, drivers: Drivers, builder: Builder, engine_id: str) -> BuildKit:
     """Build the front. Needs a running event loop."""
-    exporters: dict[str, Exporter] = {"moby": builder.image_exporter, "image": builder.image_exporter}
-    builds = Builds(Parts(builder.solver, {"dockerfile.v0": dockerfile_frontend(builder, drivers)}, exporters))
+    frontends = {"dockerfile.v0": dockerfile_frontend(builder, drivers)}
+    builds = Builds(Parts(builder.solver, frontends, _exporters(drivers, builder)))
     sessions, contexts = Sessions(), Contexts(config.data_root / "build" / "synced")
     worker = Worker(engine_id, worker_labels(platform.node(), ""), [host()])
     services = {
@@ -51,3 +53,14 @@ def build_buildkit(config: Config, drivers: Drivers, builder: Builder, engine_id
     }
     server = RpcServer(services, rpc_error)
     return BuildKit(builder, server, builds, contexts, [BuildKitHandlers(server, sessions)])
+
+
+def _exporters(drivers: Drivers, builder: Builder) -> dict[str, Exporter]:
+    return {
+        "moby": builder.image_exporter,
+        "image": builder.image_exporter,
+        "local": LocalExporter(builder.solver),
+        "tar": TarExporter(builder.solver, drivers.confine),
+        "oci": ArchiveExporter(builder.assembler, drivers.content, docker=False),
+        "docker": ArchiveExporter(builder.assembler, drivers.content, docker=True),
+    }

@@ -3,9 +3,9 @@
 The fronts provide it: `POST /build` has a directory that was uploaded, BuildKit's API has the client's own services.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -26,6 +26,19 @@ class SyncRequest:
     follow: Sequence[str] = ()
     hint: str = ""
     session: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A result on its way to the client's exporter of a number; `sent` is told the bytes sent so far.
+
+    `prefix` is the directory below which a tree is to be put, empty: none.
+    """
+
+    exporter: int
+    sent: Callable[[int], None]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    prefix: str = ""
 
 
 class Session(Protocol):
@@ -56,10 +69,10 @@ class Session(Protocol):
         """Return a body that the client offers (`docker build -`). Raises NotFound."""
         ...
 
-    async def send_file(self, exporter: int, metadata: dict[str, str], chunks: AsyncIterator[bytes]) -> None:
-        """Send a result, a tar archive, to the client's exporter of that number."""
+    async def send_file(self, outgoing: Outgoing, chunks: AsyncIterator[bytes]) -> None:
+        """Send a result, a tar archive."""
         ...
 
-    async def send_tree(self, exporter: int, metadata: dict[str, str], tree: Path) -> None:
-        """Send a result, a directory, to the client's exporter of that number."""
+    async def send_tree(self, outgoing: Outgoing, tree: Path) -> None:
+        """Send a result, a directory."""
         ...

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from engine.drivers.storage import tar_stream
 from engine.drivers.storage.content import BlobMissing, ContentStore
 
 _CHUNK = 1 << 20
-_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
+LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Saver:
         with garbage.lease() as lease:
             for digest in blobs:
                 await lease.blob(digest)
-            async for chunk in self._archive(chosen, blobs):
+            async for chunk in packed(self._content, blobs, _documents(chosen)):
                 yield chunk
             for saved in chosen:
                 self._announcer.about("save", saved.stored.target.digest, image=preferred(saved.stored))
@@ -103,19 +103,23 @@ class Saver:
             raise BlobMissing(missing[0])
         return sorted(needs.blobs)
 
-    async def _archive(self, chosen: Sequence[Saved], blobs: Sequence[str]) -> AsyncIterator[bytes]:
-        if blobs:
-            yield tar_stream.header("blobs/", 0, 0o755, directory=True)
-            yield tar_stream.header("blobs/sha256/", 0, 0o755, directory=True)
-        for digest in blobs:
-            size = self._content.size(digest)
-            yield tar_stream.header(f"blobs/sha256/{digest[7:]}", size, 0o444)
-            async for chunk in _file(self._content.path(digest)):
-                yield chunk
-            yield tar_stream.padding(size)
-        for name, data, mode in _documents(chosen):
-            yield tar_stream.header(name, len(data), mode) + data + tar_stream.padding(len(data))
-        yield tar_stream.end()
+
+async def packed(
+    content: ContentStore, blobs: Sequence[str], documents: Iterable[tuple[str, bytes, int]]
+) -> AsyncIterator[bytes]:
+    """Give an archive of blobs, in the layout of OCI, and of documents (name, content, mode). Raises OSError."""
+    if blobs:
+        yield tar_stream.header("blobs/", 0, 0o755, directory=True)
+        yield tar_stream.header("blobs/sha256/", 0, 0o755, directory=True)
+    for digest in blobs:
+        size = content.size(digest)
+        yield tar_stream.header(f"blobs/sha256/{digest[7:]}", size, 0o444)
+        async for chunk in _file(content.path(digest)):
+            yield chunk
+        yield tar_stream.padding(size)
+    for name, data, mode in documents:
+        yield tar_stream.header(name, len(data), mode) + data + tar_stream.padding(len(data))
+    yield tar_stream.end()
 
 
 def _narrowed(saved: Saved, text: str, platform: Platform | None) -> Saved:
@@ -145,7 +149,7 @@ def _documents(chosen: Sequence[Saved]) -> Iterator[tuple[str, bytes, int]]:
     yield "index.json", msgspec.json.encode(index), 0o644
     if chosen:
         yield "manifest.json", msgspec.json.encode(_old_entries(chosen)), 0o644
-    yield "oci-layout", _LAYOUT, 0o444
+    yield "oci-layout", LAYOUT, 0o444
 
 
 def _entry(saved: Saved) -> dict[str, object]:
@@ -165,13 +169,14 @@ def _old_entries(chosen: Sequence[Saved]) -> list[dict[str, object]]:
         names.setdefault(image.manifest.digest, []).extend([saved.name.familiar] if saved.name else [])
     return [
         {
-            "Config": _blob(image.config_descriptor.digest),
+            "Config": blob_path(image.config_descriptor.digest),
             "RepoTags": names[digest] or None,
-            "Layers": [_blob(layer.digest) for layer in image.layers],
+            "Layers": [blob_path(layer.digest) for layer in image.layers],
         }
         for digest, image in images.items()
     ]
 
 
-def _blob(digest: str) -> str:
+def blob_path(digest: str) -> str:
+    """Return where a layout has a blob."""
     return f"blobs/sha256/{digest.partition(':')[2]}"

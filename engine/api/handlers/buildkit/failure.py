@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.api.transport.rpc import Code, RpcError
 from engine.core import errors
+from engine.domain.builder.builds import NoSuchBuild
 from engine.domain.builder.failures import VertexFailed
 from engine.domain.builder.frontend import SourceFailed
 from engine.domain.builder.llb.ops import SourceRange
@@ -15,14 +16,10 @@ from engine.domain.builder.llb.ops import SourceRange
 log = logging.getLogger(__name__)
 _TYPES = "github.com/moby/buildkit/errdefs."
 _CODES: tuple[tuple[type[errors.WharfError], Code], ...] = (
-    (errors.NotFound, Code.NOT_FOUND),
-    (errors.InvalidParameter, Code.INVALID_ARGUMENT),
-    (errors.Conflict, Code.FAILED_PRECONDITION),
-    (errors.Forbidden, Code.PERMISSION_DENIED),
-    (errors.Unauthorized, Code.UNAUTHENTICATED),
-    (errors.Unavailable, Code.UNAVAILABLE),
+    (NoSuchBuild, Code.NOT_FOUND),
     (errors.NotImplementedHere, Code.UNIMPLEMENTED),
 )
+"""All others are UNKNOWN, as with BuildKit: a client puts the name of any other code before the text."""
 
 
 def rpc_error(error: Exception) -> RpcError:

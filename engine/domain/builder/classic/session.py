@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from engine.core.errors import NotFound
-from engine.domain.builder.session import SyncRequest
+from engine.domain.builder.session import Outgoing, SyncRequest
 from engine.drivers.registry.credentials import Credentials
 
 
@@ -46,10 +46,10 @@ class UploadSession:
         """Offer nothing more."""
         raise NothingSent("no upload")
 
-    async def send_file(self, _exporter: int, _metadata: dict[str, str], _chunks: AsyncIterator[bytes]) -> None:
+    async def send_file(self, _outgoing: Outgoing, _chunks: AsyncIterator[bytes]) -> None:
         """Take no files."""
         raise NothingSent("no exporter")
 
-    async def send_tree(self, _exporter: int, _metadata: dict[str, str], _tree: Path) -> None:
+    async def send_tree(self, _outgoing: Outgoing, _tree: Path) -> None:
         """Take no directories."""
         raise NothingSent("no exporter")

@@ -63,7 +63,7 @@ class ImageExporter:
     async def export(self, result: FrontendResult, target: Target, job: Job) -> Mapping[str, str]:
         """Make the image; return what the client is told of it. Raises VertexFailed, WharfError, OSError."""
         attrs = target.attrs
-        names = _names(attrs)
+        names = image_names(attrs)
         options = assemble_options(attrs, result)
         pushed = flag(attrs, "push")
         if pushed and not names:
@@ -74,7 +74,7 @@ class ImageExporter:
             await self._store(stored, names, teller)
             if pushed:
                 await self._push(stored, names, job, teller)
-        return _response(stored, names)
+        return described(stored, names)
 
     async def _store(self, stored: StoredImage, names: Sequence[Reference], teller: Teller) -> None:
         adding = asyncio.ensure_future(self._catalog.add(stored, names[0] if names else None))
@@ -102,7 +102,8 @@ async def _silent(_line: object) -> None:
     return
 
 
-def _names(attrs: Mapping[str, str]) -> list[Reference]:
+def image_names(attrs: Mapping[str, str]) -> list[Reference]:
+    """Return the names of the option `name`. Raises InvalidReference."""
     texts = [text.strip() for text in attrs.get("name", "").split(",") if text.strip()]
     return list(dict.fromkeys(references.parse(text).with_default_tag() for text in texts))
 
@@ -163,7 +164,8 @@ def str_platform(text: str) -> str:
     return "/".join(part for part in (found.os, found.architecture, found.variant) if part)
 
 
-def _response(stored: StoredImage, names: Sequence[Reference]) -> dict[str, str]:
+def described(stored: StoredImage, names: Sequence[Reference]) -> dict[str, str]:
+    """Return what a client is told of an image."""
     target = stored.target
     descriptor = msgspec.json.encode(descriptor_json(target))
     response = {

@@ -11,7 +11,7 @@ from engine.core.errors import NotFound
 from engine.domain.builder.contexts import Contexts
 from engine.domain.builder.protocol.messages import auth, secrets, service
 from engine.domain.builder.protocol.messages import upload as uploads
-from engine.domain.builder.session import SyncRequest
+from engine.domain.builder.session import Outgoing, SyncRequest
 from engine.drivers.registry.credentials import Credentials
 
 _SECRETS = service("moby.buildkit.secrets.v1.Secrets")
@@ -111,12 +111,12 @@ class BuildSession:
                     yield message.data
             await exchange.end()
 
-    async def send_file(self, exporter: int, metadata: dict[str, str], chunks: AsyncIterator[bytes]) -> None:
+    async def send_file(self, outgoing: Outgoing, chunks: AsyncIterator[bytes]) -> None:
         """Send an archive. Raises NotFound, RpcError."""
         connected = await self._client(file_send.FILE.path)
-        await file_send.send_file(connected.client, exporter, metadata, chunks)
+        await file_send.send_file(connected.client, outgoing, chunks)
 
-    async def send_tree(self, exporter: int, metadata: dict[str, str], tree: Path) -> None:
+    async def send_tree(self, outgoing: Outgoing, tree: Path) -> None:
         """Send a directory. Raises NotFound, RpcError, OSError."""
         connected = await self._client(file_send.FILE.path)
-        await file_send.send_tree(connected.client, exporter, metadata, tree)
+        await file_send.send_tree(connected.client, outgoing, tree)

@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
+import stat
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +12,10 @@ from engine.api.transport.h2_client import H2Client
 from engine.api.transport.h2_exchange import H2Exchange
 from engine.api.transport.rpc import Metadata
 from engine.api.wire.fsutil import encode_entry
+from engine.core import times
 from engine.core.errors import InvalidParameter
-from engine.domain.builder.protocol.messages import Message, filesync, fsutil, service
+from engine.domain.builder.protocol.messages import filesync, fsutil, service
+from engine.domain.builder.session import Outgoing
 from engine.drivers.confine.send_tree import TreeSender
 from engine.drivers.confine.tree_entry import TreeEntry
 
@@ -21,6 +24,7 @@ FILE = service("moby.filesync.v1.FileSend")["DiffCopy"]
 _TREE = replace(FILE, request=fsutil.Packet, reply=fsutil.Packet)
 _CHUNK = 32 << 10
 _BATCH = 32
+_MESSAGE = 1 << 20
 
 
 class UnknownFile(InvalidParameter):
@@ -30,34 +34,44 @@ class UnknownFile(InvalidParameter):
         super().__init__(f"invalid file request {number}")
 
 
-def _metadata(exporter: int, metadata: Mapping[str, str]) -> Metadata:
+def _metadata(outgoing: Outgoing) -> Metadata:
     return [
-        ("buildkit-attachable-exporter-id", str(exporter)),
-        *((f"exporter-md-{key}", value) for key, value in metadata.items()),
+        ("buildkit-attachable-exporter-id", str(outgoing.exporter)),
+        *((f"exporter-md-{key}", value) for key, value in outgoing.metadata.items()),
     ]
 
 
-async def send_file(client: H2Client, exporter: int, metadata: Mapping[str, str], chunks: AsyncIterator[bytes]) -> None:
+async def send_file(client: H2Client, outgoing: Outgoing, chunks: AsyncIterator[bytes]) -> None:
     """Send an archive. Raises RpcError, and what making the archive raises."""
-    async with client.exchange(FILE, _metadata(exporter, metadata)) as exchange:
+    size = 0
+    async with client.exchange(FILE, _metadata(outgoing)) as exchange:
         async for chunk in chunks:
-            for start in range(0, len(chunk), _CHUNK * _BATCH):
-                await exchange.send(filesync.BytesMessage(data=chunk[start : start + _CHUNK * _BATCH]))
+            for start in range(0, len(chunk), _MESSAGE):
+                await exchange.send(filesync.BytesMessage(data=chunk[start : start + _MESSAGE]))
+            size += len(chunk)
+            outgoing.sent(size)
         await exchange.end()
         while await exchange.receive_all():
             pass
 
 
-async def send_tree(client: H2Client, exporter: int, metadata: Mapping[str, str], tree: Path) -> None:
+async def send_tree(client: H2Client, outgoing: Outgoing, tree: Path) -> None:
     """Send a directory. Raises RpcError, TransferFailed, OSError."""
     sender = await asyncio.to_thread(TreeSender, tree)
     try:
-        entries = await asyncio.to_thread(sender.entries)
-        async with client.exchange(_TREE, _metadata(exporter, metadata)) as exchange:
+        entries = _below(outgoing.prefix, await asyncio.to_thread(sender.entries))
+        async with client.exchange(_TREE, _metadata(outgoing)) as exchange:
             await _announce(exchange, entries)
-            await _serve(exchange, sender, entries)
+            await _Content(exchange, sender, entries, outgoing).serve()
     finally:
         sender.close()
+
+
+def _below(prefix: str, entries: list[TreeEntry]) -> list[TreeEntry]:
+    if not prefix:
+        return entries
+    top = TreeEntry(prefix, stat.S_IFDIR | 0o755, mtime=times.now())
+    return [top, *(replace(entry, path=f"{prefix}/{entry.path}") for entry in entries)]
 
 
 async def _announce(exchange: H2Exchange, entries: list[TreeEntry]) -> None:
@@ -67,33 +81,40 @@ async def _announce(exchange: H2Exchange, entries: list[TreeEntry]) -> None:
     await exchange.send(fsutil.Packet(type=STAT))
 
 
-async def _serve(exchange: H2Exchange, sender: TreeSender, entries: list[TreeEntry]) -> None:
-    while batch := await exchange.receive_all():
-        for packet in batch:
-            if packet.type == REQ:
-                if len(entries) <= packet.ID:
-                    raise UnknownFile(packet.ID)
-                await _content(exchange, sender, packet.ID, entries[packet.ID].path)
-            elif packet.type == ERR:
-                raise TransferFailed(packet.data.decode(errors="replace"))
-            elif packet.type == FIN:
-                await exchange.send(fsutil.Packet(type=FIN))
-                await exchange.end()
+class _Content:
+    """Files' content, as the client asks for it."""
 
+    def __init__(self, exchange: H2Exchange, sender: TreeSender, entries: list[TreeEntry], outgoing: Outgoing) -> None:
+        self._exchange = exchange
+        self._sender = sender
+        self._entries = entries
+        self._outgoing = outgoing
+        self._size = 0
 
-async def _content(exchange: H2Exchange, sender: TreeSender, number: int, path: str) -> None:
-    fd = await asyncio.to_thread(sender.open, path)
-    try:
-        while packets := await asyncio.to_thread(_read, fd, number):
-            await exchange.send_all(packets)
-        await exchange.send(fsutil.Packet(type=DATA, ID=number))
-    finally:
-        os.close(fd)
+    async def serve(self) -> None:
+        """Answer until the client has all that it wants."""
+        while batch := await self._exchange.receive_all():
+            for packet in batch:
+                if packet.type == REQ:
+                    await self._send(packet.ID)
+                elif packet.type == ERR:
+                    raise TransferFailed(packet.data.decode(errors="replace"))
+                elif packet.type == FIN:
+                    await self._exchange.send(fsutil.Packet(type=FIN))
+                    await self._exchange.end()
 
-
-def _read(fd: int, number: int) -> list[Message]:
-    """Return packets with the next part of a file, none at its end. Blocks; call in a thread."""
-    data = os.read(fd, _CHUNK * _BATCH)
-    return [
-        fsutil.Packet(type=DATA, ID=number, data=data[start : start + _CHUNK]) for start in range(0, len(data), _CHUNK)
-    ]
+    async def _send(self, number: int) -> None:
+        if number >= len(self._entries):
+            raise UnknownFile(number)
+        path = self._entries[number].path
+        own = path[len(self._outgoing.prefix) + 1 :] if self._outgoing.prefix else path
+        fd = await asyncio.to_thread(self._sender.open, own)
+        try:
+            while data := await asyncio.to_thread(os.read, fd, _CHUNK * _BATCH):
+                pieces = [data[start : start + _CHUNK] for start in range(0, len(data), _CHUNK)]
+                await self._exchange.send_all([fsutil.Packet(type=DATA, ID=number, data=piece) for piece in pieces])
+                self._size += len(data)
+                self._outgoing.sent(self._size)
+            await self._exchange.send(fsutil.Packet(type=DATA, ID=number))
+        finally:
+            os.close(fd)
