@@ -42,7 +42,6 @@ def build_system(
                 volume=["local", *resources.volume_drivers.names()], authorization=resources.authorizers.names
             ),
             devices=drivers.cdi.names,
-            plugins=lambda: PluginNames(volume=["local", *resources.volume_drivers.names()]),
         ),
     )
 
