@@ -1,6 +1,8 @@
 """Builds the builder: the cache, the solver and what it is made of, exporters."""
 
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
 from engine.config.settings import Config
 from engine.daemon.containers import Containers
@@ -24,9 +26,12 @@ from engine.domain.builder.solver.executors import Executor, Source
 from engine.domain.builder.solver.flights import Flights
 from engine.domain.builder.solver.solver import Solver
 from engine.domain.builder.solver.vertex_run import Machinery
+from engine.domain.builder.sources.git import GitSource
+from engine.domain.builder.sources.http import HttpSource
 from engine.domain.builder.sources.image import ImageSource, ImageStores
 from engine.domain.builder.sources.local import LocalSource
 from engine.domain.builder.sources.resolve import ImageResolver
+from engine.domain.builder.sources.trees import SourceTrees
 from engine.domain.builder.usage import CacheUsage
 from engine.domain.containers.sandbox import ResolverDefaults
 from engine.domain.images.push import Pusher
@@ -78,7 +83,7 @@ def build_builder(config: Config, drivers: Drivers, resources: Resources, contai
     resolver = ImageResolver(stores, resources.images, drivers.transport, resources.downloader)
     images = ImageSource(resolver, resources.images, ImageStores(snapshots, cache, stores.garbage, drivers.content))
     steps = StepSource(resources.images, snapshots)
-    sources: dict[str, Source] = {"docker-image": images, "local": LocalSource(), SCHEME: steps}
+    sources = _sources(images, SourceTrees(snapshots, cache), drivers, home / "scratch") | {SCHEME: steps}
     executors: dict[type, Executor] = {
         ExecOp: commands,
         FileOp: FileOperations(snapshots),
@@ -107,6 +112,20 @@ def build_builder(config: Config, drivers: Drivers, resources: Resources, contai
         pruner=pruner,
         gc=gc,
     )
+
+
+def _sources(images: ImageSource, trees: SourceTrees, drivers: Drivers, scratch: Path) -> dict[str, Source]:
+    """Blocks (a directory); used at start-up only."""
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(mode=0o700, parents=True)
+    http = HttpSource(drivers.transport, trees, scratch)
+    return {
+        "docker-image": images,
+        "local": LocalSource(),
+        "http": http,
+        "https": http,
+        "git": GitSource(trees, scratch),
+    }
 
 
 def _step_host(config: Config, drivers: Drivers, containers: Containers) -> StepHost:

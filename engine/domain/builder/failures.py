@@ -117,3 +117,17 @@ class SourceUnresolved(Internal):
     def __init__(self, reference: str, cause: BaseException) -> None:
         reason = f"failed to do request: {cause}" if isinstance(cause, RegistryUnreachable) else str(cause)
         super().__init__(f"failed to resolve source metadata for {reference}: {reason}")
+
+
+class DownloadFailed(Internal):
+    """A web server does not give what is asked for."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"failed to load cache key: invalid response status {status}")
+
+
+class KeyFailed(Internal):
+    """What tells a source's tree from others cannot be found out."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(f"failed to load cache key: {cause}")

@@ -1,7 +1,8 @@
 """Plain downloads from a URL: what `docker import http://…` asks for."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from engine.core.errors import InvalidParameter
 from engine.drivers.registry.failures import UnexpectedStatus
@@ -17,15 +18,38 @@ class UnusableURL(InvalidParameter):
         super().__init__(f"unusable source {url}")
 
 
+class NotServed(UnexpectedStatus):
+    """The server answers, but does not give it."""
+
+    def __init__(self, url: str, status: int, reason: str) -> None:
+        super().__init__("GET", url, f"{status} {reason}")
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """An answer: its headers, and its body as it comes."""
+
+    headers: Mapping[str, str]
+    chunks: AsyncIterator[bytes]
+
+
+@asynccontextmanager
+async def download_with(transport: Transport, url: str, headers: Mapping[str, str]) -> AsyncIterator[Download]:
+    """Give what is behind an http or https URL. Raises RegistryUnreachable, NotServed, …"""
+    if not url.startswith(("http://", "https://")):
+        raise UnusableURL(url)
+    endpoint = Endpoint(url=url, domain="")
+    async with await transport.send(endpoint, "GET", url, dict(headers)) as response:
+        if response.status != 200:
+            raise NotServed(url, response.status, response.reason or "")
+        yield Download(response.headers, chunks_of(response, 0))
+
+
 @asynccontextmanager
 async def download(transport: Transport, url: str) -> AsyncIterator[AsyncIterator[bytes]]:
     """Give the bytes behind a URL; without a scheme it is http, as with dockerd. Raises RegistryUnreachable, …"""
     if "://" not in url:
         url = f"http://{url}"
-    if not url.startswith(("http://", "https://")):
-        raise UnusableURL(url)
-    endpoint = Endpoint(url=url, domain="")
-    async with await transport.send(endpoint, "GET", url, {}) as response:
-        if response.status != 200:
-            raise UnexpectedStatus("GET", url, f"{response.status} {response.reason}")
-        yield chunks_of(response, 0)
+    async with download_with(transport, url, {}) as found:
+        yield found.chunks
