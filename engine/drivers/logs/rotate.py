@@ -138,8 +138,9 @@ class LogFile:
         older = self._numbered(1)
         linked = identity_of(older) == current
         size = self.path.stat().st_size
-        if not linked and size:
-            self._drop_surplus(self._bounds.max_files)
+        if not linked:
+            if size:
+                self._drop_surplus(self._bounds.max_files)
             self._shrink()
         if size < self._bounds.max_size:
             return
@@ -155,7 +156,7 @@ class LogFile:
         """What was written faster than it could be rotated is cut; what is complete is compressed where asked."""
         for _, name in numbered(self.path):
             if name.suffix != PACKED:
-                keep_end(name, self._bounds.all_files)
+                cut(name, self._bounds)
                 if self._bounds.compress:
                     pack(name)
 
@@ -189,11 +190,11 @@ class LogFile:
 
 
 def cut(path: Path, bounds: LogBounds) -> None:
-    """Bring a log within its bounds that grew while no daemon was there, and is over. Blocks; call in a thread.
+    """Bring a file that nobody writes any more within the bounds, where it is far beyond them.
 
-    Raises OSError.
+    It grew too fast, or while no daemon was there. Blocks; call in a thread. Raises OSError.
     """
-    if path.exists():
+    if path.exists() and path.stat().st_size > 2 * bounds.all_files:
         keep_end(path, bounds.all_files)
 
 

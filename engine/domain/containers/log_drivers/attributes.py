@@ -67,7 +67,7 @@ def details(container: Container) -> str:
     except ValueError:
         return " "
     chosen |= {"tag": given} if given else {}
-    return ",".join(sorted(f"{_escaped(k)}={_escaped(v)}" for k, v in chosen.items())) + " "
+    return ",".join(f"{_escaped(k)}={_escaped(v)}" for k, v in sorted(chosen.items())) + " "
 
 
 def _escaped(text: str) -> str:
