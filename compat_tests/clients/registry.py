@@ -101,7 +101,9 @@ class StubRegistry:
     """Serves images from memory and does as told: counts requests, cuts blobs short, asks for bearer tokens.
 
     `cut[digest] = [n, …]`: the next answers with that blob end after n bytes. `gate`, while cleared, holds back the
-    `held` blobs. `wrong` blobs are served with their last byte changed. `token`: the bearer token that is demanded.
+    `held` blobs, from the `held_from[digest]`-th byte on. `wrong` blobs are served with their last byte changed. `token`:
+    the bearer token that is demanded. `status`, where set, is the answer to everything. It can be used as an HTTP proxy:
+    then it serves whatever host is asked for.
     """
 
     def __init__(self, namespaces: Namespaces, token: str = "") -> None:
@@ -113,6 +115,8 @@ class StubRegistry:
         self.ranges: list[str] = []
         self.seen: list[str] = []
         self.held: set[str] = set()
+        self.held_from: dict[str, int] = {}
+        self.status = 0
         self.gate = threading.Event()
         self.gate.set()
         self.token = token
@@ -157,9 +161,20 @@ class _StubHandler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self.do_GET()
 
+    def do_CONNECT(self) -> None:
+        self.registry.seen.append(f"{self.command} {self.path}")
+        self.send_response(200)  # the tunnel leads back here, where the greeting of TLS is refused
+        self.end_headers()
+
     def do_GET(self) -> None:
         self.registry.seen.append(f"{self.command} {self.path}")
-        path = self.path.partition("?")[0]
+        if self.registry.status:
+            self._answer(self.registry.status, "application/json", _error("UNKNOWN", "as told"))
+        else:
+            self._get()
+
+    def _get(self) -> None:
+        path = urllib.parse.urlsplit(self.path).path
         if path == "/token":
             return self._token()
         if self.registry.token and self.headers.get("Authorization") != f"Bearer {self.registry.token}":
@@ -204,14 +219,14 @@ class _StubHandler(BaseHTTPRequestHandler):
         if self.command == "HEAD":
             return self._answer(200, "application/octet-stream", data)
         self.registry.fetched[key] += 1
-        if key in self.registry.held:
+        if key in self.registry.held and key not in self.registry.held_from:
             self.registry.gate.wait(30)
         if key in self.registry.wrong:
             data = data[:-1] + bytes([data[-1] ^ 1])
         cuts = self.registry.cut.get(key)
-        return self._part(data, cuts.pop(0) if cuts else None)
+        return self._part(data, cuts.pop(0) if cuts else None, self.registry.held_from.get(key))
 
-    def _part(self, data: bytes, cut: int | None) -> None:
+    def _part(self, data: bytes, cut: int | None, held_from: int | None) -> None:
         wanted, start, fields = self.headers.get("Range"), 0, {}
         if wanted:
             self.registry.ranges.append(wanted)
@@ -219,6 +234,11 @@ class _StubHandler(BaseHTTPRequestHandler):
             fields = {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"}
         body = data[start:]
         self._head(206 if wanted else 200, "application/octet-stream", len(body), fields)
+        if held_from is not None and start < held_from:
+            self.wfile.write(body[: held_from - start])
+            self.wfile.flush()
+            self.registry.gate.wait(30)
+            body = body[held_from - start :]
         self.wfile.write(body if cut is None else body[:cut])
         if cut is not None:
             self.close_connection = True

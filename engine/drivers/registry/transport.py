@@ -216,15 +216,21 @@ def explain(error: BaseException) -> str:
     """Say why there was no answer, in the words of Go's net package, which users and tools know."""
     if isinstance(error, aiohttp.ClientConnectorError):
         return _explain_connect(error)
-    if isinstance(error, ssl.SSLError) or isinstance(error.__cause__, ssl.SSLError):
-        found = error if isinstance(error, ssl.SSLError) else error.__cause__
-        return _explain_tls(str(getattr(found, "reason", "") or found))
+    for found in (error, error.__cause__):
+        if isinstance(found, ssl.SSLError):
+            return _explain_tls(found.reason or str(found))
+    if isinstance(error, OSError) and not isinstance(error, TimeoutError | aiohttp.ServerDisconnectedError):
+        return _reason(error)
+    return _explain_silence(error)
+
+
+def _explain_silence(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "net/http: request canceled (Client.Timeout exceeded while awaiting headers)"
     if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientPayloadError):
         return "unexpected EOF"
-    if isinstance(error, OSError):
-        return _reason(error)
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return error.message
     return str(error) or type(error).__name__
 
 
