@@ -17,7 +17,7 @@ from engine.drivers.logs.forward.encoder import Encoder
 from engine.drivers.logs.forward.entries import Assembler, Entry, OpenLine
 from engine.drivers.logs.parse import TIME_END
 
-_BLOCK = 64 << 10
+_BLOCK = 32 << 10
 
 
 class _Position(msgspec.Struct):
