@@ -50,7 +50,7 @@ class Daemon:
             *build_handlers(config, drivers, resources, containers),
             classic_handlers(config, drivers, resources, buildkit.builder),
             *buildkit.handlers,
-            *system_handlers(system, drivers, resources, containers),
+            *system_handlers(system, drivers, resources, containers, buildkit.builder),
         ]
         self.authorizers = resources.authorizers
         self._system = system

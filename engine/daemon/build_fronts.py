@@ -1,5 +1,7 @@
 """Builds the fronts of the builder: what serves `POST /build`, and the frontend that reads Dockerfiles."""
 
+import shutil
+
 from engine.api.handlers.build import BuildHandlers
 from engine.config.settings import Config
 from engine.daemon.builder import Builder
@@ -22,6 +24,9 @@ def dockerfile_frontend(builder: Builder, drivers: Drivers) -> DockerfileFronten
 def classic_handlers(config: Config, drivers: Drivers, resources: Resources, builder: Builder) -> BuildHandlers:
     """Return the handlers of `POST /build`. Blocks; used at start-up only."""
     stores, events = resources.stores, resources.image_events
+    scratch = config.data_root / "build" / "contexts"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(mode=0o700, parents=True)
     workshop = Workshop(builder.solver, builder.snapshots, StepImages(drivers.store, stores), resources.images)
     parts = BuildParts(
         workshop=workshop,
@@ -30,6 +35,6 @@ def classic_handlers(config: Config, drivers: Drivers, resources: Resources, bui
         pull=Puller(stores, drivers.transport, resources.downloader, events).pull,
         tagger=Tagger(stores.catalog, resources.images, events),
         confine=drivers.confine,
-        scratch=config.data_root / "build" / "contexts",
+        scratch=scratch,
     )
-    return BuildHandlers(ClassicBuilder(parts))
+    return BuildHandlers(ClassicBuilder(parts), builder.pruner)

@@ -9,6 +9,7 @@ from engine.api.handlers.system import SystemHandlers
 from engine.api.transport.headers import COMMON, ping_headers
 from engine.api.transport.instant import InstantAnswers
 from engine.config.settings import Config
+from engine.daemon.builder import Builder
 from engine.daemon.containers import Containers
 from engine.daemon.drivers import Drivers
 from engine.daemon.resources import Resources
@@ -51,12 +52,14 @@ def instant_answers(authorizers: Authorizers) -> InstantAnswers:
     return InstantAnswers(COMMON | ping_headers(_BUILDER), lambda: not authorizers.active)
 
 
-def system_handlers(system: System, drivers: Drivers, resources: Resources, containers: Containers) -> list[Handlers]:
+def system_handlers(
+    system: System, drivers: Drivers, resources: Resources, containers: Containers, builder: Builder
+) -> list[Handlers]:
     """Return the handlers of the system's routes."""
     catalog = resources.stores.catalog
     sizer = Sizer(drivers.content, drivers.layers)
     lister = Lister(catalog, resources.images, sizer)
-    meter = DiskUsageMeter(lister, sizer, containers.table, containers.sizer, resources.volumes)
+    meter = DiskUsageMeter(lister, sizer, containers.table, containers.sizer, resources.volumes, builder.usage)
     return [SystemHandlers(system, meter, resources.images, _BUILDER), EventHandlers(resources.bus)]
 
 

@@ -8,14 +8,18 @@ from aiohttp import web
 
 from engine.api.handlers.images.streaming import DiskFailed
 from engine.api.routing import Route
-from engine.api.transport import incoming
+from engine.api.transport import incoming, reply
 from engine.api.transport.progress import ProgressStream
 from engine.api.wire.build import decode_build, encode_build_line
-from engine.core.errors import Internal, WharfError
+from engine.api.wire.build_cache import decode_prune, encode_pruned
+from engine.core.errors import InvalidParameter, WharfError
 from engine.domain.builder.classic.build import ClassicBuilder
 from engine.domain.builder.classic.failures import CommandFailed
 from engine.domain.builder.classic.options import BuildOptions
 from engine.domain.builder.classic.output import ImageId, Line, Output
+from engine.domain.builder.prune import CachePruner
+from engine.domain.builder.prune_filters import UnusablePruneFilters
+from engine.domain.builder.usage import InvalidCacheFilter
 from engine.domain.images.progress import Text
 
 log = logging.getLogger(__name__)
@@ -25,12 +29,17 @@ _AUX_SINCE = (1, 30)
 class BuildHandlers:
     """Builds images, step by step."""
 
-    def __init__(self, builder: ClassicBuilder) -> None:
+    def __init__(self, builder: ClassicBuilder, pruner: CachePruner) -> None:
         self._builder = builder
+        self._pruner = pruner
 
     def routes(self) -> list[Route]:
         """Return the routes."""
-        return [Route("POST", "/build", self.build), Route("POST", "/build/cancel", self.cancel)]
+        return [
+            Route("POST", "/build", self.build),
+            Route("POST", "/build/cancel", self.cancel),
+            Route("POST", "/build/prune", self.prune),
+        ]
 
     async def build(self, request: web.BaseRequest) -> web.StreamResponse:
         """POST /build. The build ends when its client leaves."""
@@ -56,8 +65,16 @@ class BuildHandlers:
     async def cancel(self, request: web.BaseRequest) -> web.StreamResponse:
         """POST /build/cancel: builds by this front have no name; they are cancelled by leaving."""
         if not request.query.get("id"):
-            raise Internal("build ID not provided")
+            raise InvalidParameter("build ID not provided")
         return web.Response(status=200)
+
+    async def prune(self, request: web.BaseRequest) -> web.StreamResponse:
+        """POST /build/prune."""
+        try:
+            pruned = [usage async for usage in self._pruner.prune(decode_prune(request))]
+        except InvalidCacheFilter as error:
+            raise UnusablePruneFilters(str(error)) from error
+        return reply.json(encode_pruned(pruned))
 
 
 class _Answer:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from engine.api.version import NEWEST, OLDEST, shown
 from engine.api.wire import containers, images
+from engine.api.wire.build_cache import encode_cache_usage
 from engine.api.wire.containers import ImageNames, SummaryExtras
 from engine.api.wire.volumes import encode_usage
 from engine.core import times
@@ -229,7 +230,7 @@ def encode_disk_usage(usage: DiskUsage, version: Version, names: ImageNames) -> 
             ),
         ),
         "Volumes": _listed(usage.volumes, encode_usage),
-        "BuildCache": _listed(usage.build_cache, lambda item: item),
+        "BuildCache": _listed(usage.build_cache, lambda u: encode_cache_usage(u, version)),
     }
 
 

@@ -1,4 +1,4 @@
-"""`docker system df`: what images, containers and volumes take on the disk."""
+"""`docker system df`: what images, containers, volumes and the build cache take on the disk."""
 
 import asyncio
 import logging
@@ -8,6 +8,8 @@ from enum import StrEnum
 
 from engine.core.errors import InvalidParameter, WharfError
 from engine.core.model.container import Container
+from engine.domain.builder.usage import CacheUsage
+from engine.domain.builder.usage import Usage as CacheRecordUsage
 from engine.domain.containers.sizes import Sizer as ContainerSizer
 from engine.domain.containers.sizes import Sizes
 from engine.domain.containers.table import ContainerTable
@@ -51,7 +53,7 @@ class DiskUsage:
     images: Sequence[Summary] | None = None
     containers: Sequence[tuple[Container, Sizes]] | None = None
     volumes: Sequence[Usage] | None = None
-    build_cache: Sequence[object] | None = None
+    build_cache: Sequence[CacheRecordUsage] | None = None
 
 
 class DiskUsageMeter:
@@ -64,12 +66,14 @@ class DiskUsageMeter:
         table: ContainerTable,
         container_sizer: ContainerSizer,
         volumes: Volumes,
+        build_cache: CacheUsage,
     ) -> None:
         self._lister = lister
         self._image_sizer = image_sizer
         self._table = table
         self._container_sizer = container_sizer
         self._volumes = volumes
+        self._build_cache = build_cache
 
     async def measure(self, kinds: Collection[Kind]) -> DiskUsage:
         """Measure the kinds; images from memory, containers and volumes by walking their trees."""
@@ -79,7 +83,7 @@ class DiskUsageMeter:
             images=images,
             containers=await self._containers() if Kind.CONTAINER in kinds else None,
             volumes=await self._volumes.usage() if Kind.VOLUME in kinds else None,
-            build_cache=[] if Kind.BUILD_CACHE in kinds else None,
+            build_cache=await self._build_cache.all() if Kind.BUILD_CACHE in kinds else None,
         )
 
     def _layers(self) -> int:

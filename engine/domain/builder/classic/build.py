@@ -71,7 +71,6 @@ class ClassicBuilder:
     async def build(self, options: BuildOptions, body: AsyncIterator[bytes], output: Output) -> str:
         """Build an image; return its id. Raises WharfError, OSError."""
         scratch = self._parts.scratch
-        await asyncio.to_thread(scratch.mkdir, 0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=scratch, prefix="build-", ignore_cleanup_errors=True) as context:
             ref = ids.new_id()
             if not options.remote:

@@ -1,0 +1,1 @@
+"""Builds: the classic protocol, BuildKit, and both against real dockerd."""
