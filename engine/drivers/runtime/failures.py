@@ -83,7 +83,8 @@ def _missing(command: str) -> str:
 
 
 def _not_executable(command: str, reason: str) -> str:
-    if not command:
+    if "/" not in command:
+        # runc looks on in $PATH, whatever was wrong with one that it found.
         return _missing(command)
     match reason:
         case "Permission denied":

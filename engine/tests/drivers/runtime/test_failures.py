@@ -26,6 +26,11 @@ _CRUN = [
         'exec: "/etc/passwd": permission denied',
     ),
     ("the path `/etc` is not a regular file: Operation not permitted", "/etc", 'exec: "/etc": is a directory'),
+    (
+        "open executable: Too many levels of symbolic links",
+        "sh",
+        'exec: "sh": executable file not found in $PATH',
+    ),
     ("open executable: Operation not permitted", "", 'exec: "": executable file not found in $PATH'),
     ("open executable: Not a directory", "/bin/true/x", 'exec: "/bin/true/x": stat /bin/true/x: not a directory'),
     ("chdir `/x`: Not a directory", "true", 'chdir to cwd ("/x") set in config.json failed: not a directory'),
