@@ -38,12 +38,14 @@ def run(cli: DockerCli, *arguments: str) -> tuple[int, str, str]:
     return result.code, result.out, result.err.replace("WARNING: Image mount is an experimental feature\n", "")
 
 
+@pytest.mark.cli_since("28.0")
 def test_whole(cli: DockerCli, data: str) -> None:
     mount = ("--mount", f"type=image,source={data},target=/m", "busybox")
     assert run(cli, *mount, "sh", "-c", "ls /m; cat /m/sub/file") == (0, "out\nsub\nhello\n", "")
     assert run(cli, *mount, "touch", "/m/x") == (1, "", "touch: /m/x: Read-only file system\n")
 
 
+@pytest.mark.cli_since("28.0")
 @pytest.mark.parametrize(
     ("subpath", "command", "out"),
     [("sub", "ls", "file\n"), ("sub/../sub", "ls", "file\n"), ("sub/file", "cat", "hello\n")],
