@@ -14,6 +14,8 @@ _CGROUPS = Path("/sys/fs/cgroup")
 _ID = re.compile(r"[0-9a-f]{64}")
 # Grows by itself and belongs to nobody: the daemon's own database, log and pid files, caches of a registry's answers.
 _OWN_FILES = re.compile(
+    # What builds were, and copies of their clients' directories, which the next build only brings up to date.
+    r"/data/build/(history|synced)(/.*)?$|"
     # crun keeps compiled system call filters, one for each profile.
     r"/(data/state\.db(-wal|-shm)?|data/buildkit/.*|data/containerd/.*|exec/containerd/.*|exec/runtime/crun/\.cache.*)$"
 )

@@ -27,6 +27,8 @@ def tree_of(image: Image) -> Edge | None:
 class StepSource:
     """Finds images."""
 
+    transient = False
+
     def __init__(self, images: Images, snapshots: Snapshots) -> None:
         self._images = images
         self._snapshots = snapshots

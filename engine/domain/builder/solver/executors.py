@@ -34,6 +34,11 @@ class Executor(Protocol):
 class Source(Protocol):
     """Brings trees from one kind of place outside."""
 
+    @property
+    def transient(self) -> bool:
+        """Whether what identifies a tree is good for one build only."""
+        ...
+
     async def identify(self, work: Work) -> str:
         """Return what tells this tree from others: the same for the same content. Raises WharfError, OSError."""
         ...

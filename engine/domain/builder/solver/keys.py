@@ -28,6 +28,11 @@ def key_of(vertex: Vertex, inputs: Sequence[str]) -> str:
     return _digest(body)
 
 
+def part_key(vertex: Vertex, number: int, key: str) -> str:
+    """Return what stands for a vertex with a certain input, whatever its other inputs are."""
+    return key_of(vertex, ["part", str(number), key])
+
+
 def output_key(key: str, output: int) -> str:
     """Return the key of one of a vertex's outputs."""
     return key if output == 0 else _digest([key, output])

@@ -57,6 +57,16 @@ class VertexRun:
         self.digest = digest_of(vertex)
         self._inputs = inputs
         self.sealing = False
+        self.transient = False
+        """Whether no other build will have the same key; known when the key is."""
+        self._selections = keys.content_selections(vertex)
+        self.fresh: bool = (
+            job.no_cache
+            or vertex.description.ignore_cache
+            or any(run.fresh for number, run in enumerate(inputs) if number not in self._selections)
+        )
+        """Whether it is to be made anew, or lies upon something that is."""
+        self._links: tuple[str, Sequence[str], keys.Selections] | None = None
         self._work = Work(job, vertex, self.digest, self._report)
         self._once: dict[str, asyncio.Task[Any]] = {}
         self._event = VertexEvent(
@@ -86,20 +96,31 @@ class VertexRun:
     async def _find_key(self) -> str:
         if isinstance(self._vertex.operation, SourceOp):
             return await self._source_key()
-        input_keys = await asyncio.gather(*(run.key() for run in self._inputs))
-        numbered = [
-            keys.output_key(key, edge.output) for key, edge in zip(input_keys, self._vertex.inputs, strict=True)
-        ]
+        selections = self._selections
+        for number in selections:  # Whoever needs a content waits for it.
+            self._job.spawn(self._early_content(number, selections), f"early-{self.digest[7:19]}")
+        numbered = await asyncio.gather(*(self._input_key(number) for number in range(len(self._inputs))))
         fast = keys.key_of(self._vertex, numbered)
-        selections = keys.content_selections(self._vertex)
+        self.transient = any(run.transient for i, run in enumerate(self._inputs) if i not in selections)
         if selections:
             return await self._content_key(fast, numbered, selections)
         await self._look_up(fast)
         return fast
 
+    async def _input_key(self, number: int) -> str:
+        return keys.output_key(await self._inputs[number].key(), self._vertex.inputs[number].output)
+
+    async def _early_content(self, number: int, selections: keys.Selections) -> None:
+        """Look at an input whose key has never led to a result: its content will be asked for whatever others say."""
+        part = keys.part_key(self._vertex, number, await self._input_key(number))
+        if self._inputs[number].fresh or self._machinery.cache.canonical(part) is None:
+            await self._content(number, selections[number])
+
     async def _source_key(self) -> str:
         async with self._told():
-            return keys.source_key(await self._source().identify(self._work))
+            source = self._source()
+            self.transient = source.transient
+            return keys.source_key(await source.identify(self._work))
 
     def _source(self) -> Source:
         operation = self._vertex.operation
@@ -108,7 +129,7 @@ class VertexRun:
 
     async def _content_key(self, fast: str, numbered: list[str], selections: keys.Selections) -> str:
         cache = self._machinery.cache
-        known = cache.canonical(fast)
+        known = None if any(run.fresh for run in self._inputs) else cache.canonical(fast)
         if known is not None and await self._look_up(known):
             return known
         digests = await asyncio.gather(*(self._content(number, wanted) for number, wanted in selections.items()))
@@ -116,10 +137,24 @@ class VertexRun:
         replaced = [contents.get(number, key) for number, key in enumerate(numbered)]
         key = keys.key_of(self._vertex, replaced)
         if await self._look_up(key):
-            cache.link(fast, key)
+            self._link(key, fast, numbered, selections)
+        else:
+            self._links = (fast, numbered, selections)
         return key
 
+    def _link(self, key: str, fast: str, numbered: Sequence[str], selections: keys.Selections) -> None:
+        """Let the result be found by the keys of the inputs, too; note for each of them that there is one."""
+        lasting = [number for number in selections if not self._inputs[number].transient]
+        links = [keys.part_key(self._vertex, number, numbered[number]) for number in lasting]
+        if not any(run.transient for run in self._inputs):
+            links.append(fast)
+        for link in links:
+            self._machinery.cache.link(link, key)
+
     async def _content(self, number: int, selections: Sequence[keys.Selection]) -> str:
+        return await self._only_once(f"content-{number}", lambda: self._find_content(number, selections))
+
+    async def _find_content(self, number: int, selections: Sequence[keys.Selection]) -> str:
         tree = await self._input(number)
         try:
             async with self._machinery.snapshots.view(tree) as path:
@@ -133,7 +168,7 @@ class VertexRun:
 
     async def _look_up(self, key: str) -> bool:
         """Tell whether the cache has the result, which it then will keep for this build."""
-        if self._ignores_cache:
+        if self.fresh:
             return False
         record = self._machinery.cache.find(key)
         if record is None:
@@ -143,10 +178,6 @@ class VertexRun:
             now = times.now()
             self._tell(started=now, completed=now, cached=True)
         return True
-
-    @property
-    def _ignores_cache(self) -> bool:
-        return self._job.no_cache or self._vertex.description.ignore_cache
 
     async def _keep(self, *trees: Snapshot) -> None:
         self._job.needs.chains.update(layer.record.place for tree in trees for layer in tree.layers)
@@ -162,7 +193,7 @@ class VertexRun:
         if (cached := self._cached(key, outputs)) is not None:
             return cached
         inputs = await asyncio.gather(*(self._input(number) for number in range(len(self._inputs))))
-        flight = f"{self._job.ref} {key}" if self._ignores_cache or _is_private(self._vertex.operation) else key
+        flight = f"{self._job.ref} {key}" if self.fresh or _is_private(self._vertex.operation) else key
 
         async def work(report: Callable[[StatusEvent | LogEvent], None]) -> Sequence[Snapshot]:
             if (cached := self._cached(key, outputs)) is not None:
@@ -186,7 +217,7 @@ class VertexRun:
         return [tree]
 
     def _cached(self, key: str, outputs: int) -> Sequence[Snapshot] | None:
-        if self._ignores_cache:
+        if self.fresh:
             return None
         cache = self._machinery.cache
         records = [cache.peek(keys.output_key(key, number)) for number in range(outputs)]
@@ -220,6 +251,8 @@ class VertexRun:
                 used_at=times.now(),
             )
             self._machinery.cache.add(record, [layer.record for layer in tree.layers])
+        if self._links is not None:
+            self._link(key, *self._links)
         await self._machinery.cache.write()
 
     # Progress.

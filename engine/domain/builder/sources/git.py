@@ -38,6 +38,8 @@ _COPY = {
 class GitSource:
     """Fetches repositories."""
 
+    transient = False
+
     def __init__(self, trees: SourceTrees, scratch: Path) -> None:
         """`scratch` is a directory for what is on its way."""
         self._trees = trees

@@ -38,6 +38,8 @@ class Fetched:
 class HttpSource:
     """Fetches files."""
 
+    transient = False
+
     def __init__(self, transport: Transport, trees: SourceTrees, scratch: Path) -> None:
         """`scratch` is a directory for what is on its way."""
         self._transport = transport

@@ -26,6 +26,8 @@ _SCHEME = "docker-image://"
 class ImageSource:
     """Brings images' trees."""
 
+    transient = False
+
     def __init__(self, resolver: ImageResolver, images: Images, stores: "ImageStores") -> None:
         self._resolver = resolver
         self._images = images

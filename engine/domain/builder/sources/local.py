@@ -16,6 +16,8 @@ from engine.domain.builder.solver.executors import Work
 class LocalSource:
     """Asks the client for directories. A copy is kept as long as the job: others may copy from it meanwhile."""
 
+    transient = True
+
     async def identify(self, work: Work) -> str:
         """Bring the directory. Nothing tells beforehand what it holds: only what is copied from it will count."""
         job, progress = work.job, _Transfer(work)
