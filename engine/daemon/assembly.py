@@ -71,6 +71,10 @@ class Daemon:
         self._containers.health.start()
         self._resources.image_gc.start(gc_policy(self.config))
 
+    def http2(self) -> asyncio.Protocol | None:
+        """Return what serves a connection that speaks HTTP/2 outright; nothing where plugins judge each request."""
+        return None if self.authorizers.active else self.buildkit.server.protocol()
+
     async def _require_authorizers(self) -> None:
         try:
             await self.authorizers.require_all()
@@ -109,5 +113,5 @@ async def assemble(config: Config) -> Daemon:
     # Before the first garbage collection, which would take what the cache keeps.
     builder = build_builder(config, drivers, resources, containers)
     system = build_system(config, drivers, resources, containers, abilities)
-    buildkit = build_buildkit(config, drivers, builder, system.engine_id)
+    buildkit = build_buildkit(config, drivers, resources, builder, system.engine_id)
     return Daemon(config, drivers, resources, containers, buildkit, system)

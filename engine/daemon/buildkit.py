@@ -1,26 +1,39 @@
 """Builds the front that serves BuildKit's API, for buildx and Compose."""
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from engine.api.app import Handlers
-from engine.api.handlers.buildkit import bridge, control
+from engine.api.handlers.buildkit import bridge, content, control, health
 from engine.api.handlers.buildkit.bridge import BridgeService
+from engine.api.handlers.buildkit.cache import CacheMethods
+from engine.api.handlers.buildkit.content import ContentService
 from engine.api.handlers.buildkit.control import ControlService
 from engine.api.handlers.buildkit.edge import BuildKitHandlers
 from engine.api.handlers.buildkit.failure import rpc_error
+from engine.api.handlers.buildkit.health import HealthService
+from engine.api.handlers.buildkit.history import HistoryMethods
 from engine.api.handlers.buildkit.session.sessions import Sessions
+from engine.api.handlers.buildkit.trees import Sources, TreeMethods
 from engine.api.transport.h2c import RpcServer
+from engine.api.transport.rpc import RpcError
+from engine.api.wire.buildkit_history import decode_failure
+from engine.api.wire.buildkit_progress import encode_progress
 from engine.api.wire.buildkit_worker import Worker, worker_labels
 from engine.config.settings import Config
+from engine.core.model.build import BuildFailure
 from engine.daemon.build_fronts import dockerfile_frontend
 from engine.daemon.builder import Builder
 from engine.daemon.drivers import Drivers
+from engine.daemon.resources import Resources
 from engine.domain.builder.builds import Builds, Exporter, Parts
 from engine.domain.builder.contexts import Contexts
 from engine.domain.builder.exporters.archives import ArchiveExporter
 from engine.domain.builder.exporters.files import LocalExporter, TarExporter
+from engine.domain.builder.history import BuildHistory, Codec
+from engine.domain.builder.progress import ProgressEvent
+from engine.domain.builder.solver.reader import TreeReader
 from engine.domain.images.platforms import host
 
 
@@ -41,18 +54,56 @@ class BuildKit:
         await self.contexts.close()
 
 
-def build_buildkit(config: Config, drivers: Drivers, builder: Builder, engine_id: str) -> BuildKit:
-    """Build the front. Needs a running event loop."""
-    frontends = {"dockerfile.v0": dockerfile_frontend(builder, drivers)}
-    builds = Builds(Parts(builder.solver, frontends, _exporters(drivers, builder)))
-    sessions, contexts = Sessions(), Contexts(config.data_root / "build" / "synced")
-    worker = Worker(engine_id, worker_labels(platform.node(), ""), [host()])
-    services = {
-        control.SERVICE: ControlService(builds, sessions, contexts, worker).endpoints(),
-        bridge.SERVICE: BridgeService(builds, worker).endpoints(),
-    }
-    server = RpcServer(services, rpc_error)
+def build_buildkit(
+    config: Config, drivers: Drivers, resources: Resources, builder: Builder, engine_id: str
+) -> BuildKit:
+    """Build the front. Needs a running event loop. Blocks; used at start-up only."""
+    home = config.data_root / "build"
+    history = BuildHistory(drivers.store, home / "history", Codec(_kept_failure, _kept_progress))
+    parts = Parts(
+        solver=builder.solver,
+        frontends={"dockerfile.v0": dockerfile_frontend(builder, drivers)},
+        exporters=_exporters(drivers, builder),
+        started=history.started,
+        ended=history.ended,
+    )
+    builds, sessions, contexts = Builds(parts), Sessions(), Contexts(home / "synced", drivers.confine.disk_usage)
+    builder.usage.others.append(contexts)
+    sources = Sources(builder.solver, TreeReader(builder.solver, drivers.confine), builder.resolver)
+    worker = Worker(engine_id, worker_labels(platform.node(), _gateway(config, resources)), [host()])
+    server = RpcServer(
+        {
+            control.SERVICE: {
+                **ControlService(builds, history, sessions, contexts, worker).endpoints(),
+                **CacheMethods(builder.usage, builder.pruner).endpoints(),
+                **HistoryMethods(history).endpoints(),
+            },
+            content.SERVICE: ContentService(history, drivers.content).endpoints(),
+            health.SERVICE: HealthService().endpoints(),
+            bridge.SERVICE: {
+                **BridgeService(builds, worker).endpoints(),
+                **TreeMethods(builds, sources).endpoints(),
+            },
+        },
+        rpc_error,
+    )
     return BuildKit(builder, server, builds, contexts, [BuildKitHandlers(server, sessions)])
+
+
+def _gateway(config: Config, resources: Resources) -> str:
+    """Return what `host-gateway` stands for in builds: as dockerd, the default bridge's address."""
+    if config.host_gateway_ips:
+        return config.host_gateway_ips[0]
+    bridge = resources.networks.find("bridge")
+    return bridge.pools[0].gateway if bridge and bridge.pools else ""
+
+
+def _kept_failure(error: Exception) -> BuildFailure:
+    return decode_failure(error if isinstance(error, RpcError) else rpc_error(error))
+
+
+def _kept_progress(events: Iterable[ProgressEvent]) -> bytes:
+    return bytes(encode_progress(events).SerializeToString())
 
 
 def _exporters(drivers: Drivers, builder: Builder) -> dict[str, Exporter]:

@@ -45,6 +45,7 @@ async def _live(config: Config) -> int:
         _close(listeners)
         return 1
     app = App(daemon.handlers, instant_answers(daemon.authorizers), Gate(daemon.authorizers))
+    app.server.outright = daemon.http2
     serving = await serve(app.server, listeners)
     notifier.ready()
     log.info("API listen on %s", ", ".join(config.hosts))

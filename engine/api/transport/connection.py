@@ -5,6 +5,7 @@ A client that shuts down its sending side has not gone away, if it has such a re
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from aiohttp import web
@@ -15,6 +16,7 @@ from engine.api.transport.instant import InstantAnswers
 from engine.drivers.linux.hangup import HangupWatch
 
 _MAX_HELD = 64 << 10
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\n"
 
 
 class Taken(NamedTuple):
@@ -29,11 +31,12 @@ class Taken(NamedTuple):
 class Connection(RequestHandler):
     """One connection."""
 
-    __slots__ = ("_framing", "_half_closed", "_hangups", "_held", "_holding", "_instant", "_taken")
+    __slots__ = ("_framing", "_half_closed", "_hangups", "_held", "_holding", "_instant", "_outright", "_taken")
 
     def __init__(self, server: "Server", hangups: HangupWatch, instant: InstantAnswers | None, **options: Any) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **options)
         self._instant = instant
+        self._outright = server.outright
         self._framing = Framing()
         self._hangups = hangups
         self._held = bytearray()
@@ -45,6 +48,8 @@ class Connection(RequestHandler):
         """Cut what came and give the parser its part."""
         if self._holding:
             self._hold(data)
+        elif data.startswith(_PREFACE) and self._handed_over(data):
+            return
         elif data and not self._answered(data):
             self._frame(data)
         elif not data:
@@ -59,6 +64,19 @@ class Connection(RequestHandler):
         if answer is None or self.transport is None:
             return False
         self.transport.write(answer)
+        return True
+
+    def _handed_over(self, data: bytes) -> bool:
+        """Let another protocol have a connection that speaks HTTP/2 from its first byte, if there is one for it."""
+        transport, protocol = self.transport, self._outright()
+        if transport is None or protocol is None or self._messages or not self._framing.idle:
+            return False
+        # For aiohttp it has ended; without its transport, which aiohttp would close.
+        self.transport = None
+        super().connection_lost(None)
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        protocol.data_received(data)
         return True
 
     def _frame(self, data: bytes) -> None:
@@ -120,10 +138,11 @@ class Connection(RequestHandler):
 
 
 class Server(web.Server):
-    """aiohttp's low-level server with our connections."""
+    """aiohttp's low-level server with our connections. `outright` makes protocols for HTTP/2 without an upgrade."""
 
     def __init__(self, *args: Any, instant: InstantAnswers | None = None, **options: Any) -> None:
         super().__init__(*args, handler_cancellation=True, **options)
+        self.outright: Callable[[], asyncio.Protocol | None] = lambda: None
         self.hangups = HangupWatch()
         self._instant = instant
 

@@ -19,7 +19,7 @@ from grpclib.server import Server, Stream
 
 from engine.api.transport.hijack import HijackedResponse, take
 from engine.api.transport.rpc import Endpoint, Metadata, RpcError, Service
-from engine.domain.builder.protocol.messages import Message, Method, rpc, service
+from engine.domain.builder.protocol.messages import Message, Method, rpc, service, well_known
 
 # Contexts of gigabytes come through one stream: HTTP/2's 64 KiB would wait for us at each turn.
 _WINDOWS = Configuration(http2_connection_window_size=64 << 20, http2_stream_window_size=16 << 20)
@@ -92,6 +92,7 @@ class RpcServer:
         self._server = Server(
             [_Mapped(handlers)], codec=ProtoCodec(), status_details_codec=StatusDetails(), config=_WINDOWS
         )
+        self._server._mapping = _Table(handlers)
 
     def _handler(self, method: Method, endpoint: Endpoint) -> Handler:
         async def handle(stream: Stream[Any, Any]) -> None:
@@ -117,6 +118,19 @@ class RpcServer:
         """End all connections, and with them the calls on them."""
         for link in list(self._open):
             link.close()
+
+
+async def _unimplemented(_stream: Stream[Any, Any]) -> None:
+    raise GRPCError(Status.UNIMPLEMENTED, "unknown method or service")
+
+
+class _Table(dict[str, Handler]):
+    """Methods by path; grpclib's own answer for unknown ones is one that Go's clients do not understand."""
+
+    def get(self, path: str, default: Any = None) -> Handler:
+        """Return what answers a path."""
+        unknown = Handler(_unimplemented, Cardinality.STREAM_STREAM, well_known.Timestamp, well_known.Timestamp)
+        return super().get(path, unknown)
 
 
 class _Mapped:

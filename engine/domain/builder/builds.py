@@ -6,6 +6,7 @@ and a while after its end. Owns the running builds; the graphs are the solver's 
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from engine.domain.builder.job import Job
 from engine.domain.builder.llb.ops import Edge
 from engine.domain.builder.result import FrontendRequest, FrontendResult
 
+log = logging.getLogger(__name__)
 # Clients ask for a build's progress, and call within it, before they have asked for the build.
 _PATIENCE = 5.0
 # A build of nothing, made to learn what the daemon can do, is over before the client asks for its progress.
@@ -170,6 +172,10 @@ class Builds:
         self._changed = asyncio.Condition()
         self._forgetting: dict[str, asyncio.TimerHandle] = {}
 
+    def running(self, ref: str) -> bool:
+        """Tell whether a build runs, or has just ended."""
+        return ref in self._builds
+
     async def find(self, ref: str, patience: float = _PATIENCE) -> Build:
         """Return a build, which may be about to begin. Raises NoSuchBuild."""
         try:
@@ -191,9 +197,16 @@ class Builds:
                 error = found
                 raise
             finally:
-                if self._parts.ended is not None and not request.internal:
-                    await self._parts.ended(build, response, error)
+                await self._ended(build, response, error)
         return response
+
+    async def _ended(self, build: Build, response: Mapping[str, str], error: BaseException | None) -> None:
+        if self._parts.ended is None or build.request.internal:
+            return
+        try:
+            await self._parts.ended(build, response, error)
+        except OSError as failure:
+            log.error("build %s cannot be remembered: %s", build.request.ref, failure)
 
     @asynccontextmanager
     async def _known(self, request: BuildRequest, job: Job) -> AsyncIterator[Build]:

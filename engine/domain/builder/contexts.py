@@ -8,13 +8,14 @@ root, and throws away the copies that were used least lately.
 import asyncio
 import hashlib
 import shutil
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.core import ids
+from engine.core import times
+from engine.domain.builder.cache import new_id
+from engine.domain.builder.usage import LOCAL, Usage
 
 _KEPT = 16
 
@@ -25,34 +26,46 @@ class _Copy:
 
     key: str
     path: Path
-    used: float = 0.0
+    name: str = ""
+    created: int = field(default_factory=times.now)
+    used: int = field(default_factory=times.now)
+    uses: int = 0
     busy: bool = True
     valid: bool = True
+
+    @property
+    def id(self) -> str:
+        """What it is called among the cache's records."""
+        return self.path.name.partition(".")[2]
 
 
 class Contexts:
     """All copies."""
 
-    def __init__(self, root: Path, kept: int = _KEPT) -> None:
+    def __init__(self, root: Path, size: Callable[[Path], Awaitable[int]], kept: int = _KEPT) -> None:
+        """`size` measures a tree."""
         self._root = root
+        self._size = size
         self._kept = kept
         self._copies: list[_Copy] = []
         self._known = False
         self._removals: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
-    async def use(self, key: str) -> AsyncIterator[Path]:
+    async def use(self, key: str, name: str) -> AsyncIterator[Path]:
         """Lend a directory, as the last build with the same key left it; an empty key's is thrown away afterwards.
 
+        `name` is what people read of it.
         When the build fails in the middle of a transfer, what has come is kept: the receiver knows what is complete.
         Raises OSError.
         """
         await self._read()
         copy = self._find(key) or await self._make(key)
+        copy.name, copy.uses = name, copy.uses + 1
         try:
             yield copy.path
         finally:
-            copy.busy, copy.used = False, time.monotonic()
+            copy.busy, copy.used = False, times.now()
             copy.valid = bool(key)
             self._collect()
 
@@ -73,7 +86,7 @@ class Contexts:
         return None
 
     async def _make(self, key: str) -> _Copy:
-        copy = _Copy(_hash(key), self._root / f"{_hash(key)}.{ids.new_id()[:12]}")
+        copy = _Copy(_hash(key), self._root / f"{_hash(key)}.{new_id()}")
         await asyncio.to_thread(copy.path.mkdir, 0o700, parents=True)
         self._copies.append(copy)
         return copy
@@ -87,15 +100,31 @@ class Contexts:
             self._removals.add(task)
             task.add_done_callback(self._removals.discard)
 
-    async def prune(self) -> int:
-        """Throw away all copies that are not in use; return how many there were."""
+    async def usage(self) -> Sequence[Usage]:
+        """Return what the copies take on the disk. Raises OSError."""
         await self._read()
-        idle = [copy for copy in self._copies if not copy.busy]
-        for copy in idle:
-            copy.valid = False
+        return [
+            Usage(
+                id=copy.id,
+                kind=LOCAL,
+                description=f"local source for {copy.name}" if copy.name else "local source",
+                size=await self._size(copy.path),
+                in_use=copy.busy,
+                mutable=True,
+                created=copy.created,
+                used_at=copy.used,
+                uses=copy.uses,
+            )
+            for copy in list(self._copies)
+        ]
+
+    async def remove(self, removed: Sequence[str]) -> None:
+        """Throw away copies that are not in use."""
+        for copy in self._copies:
+            if copy.id in removed and not copy.busy:
+                copy.valid = False
         self._collect()
         await self.close()
-        return len(idle)
 
     async def close(self) -> None:
         """Wait for removals under way."""

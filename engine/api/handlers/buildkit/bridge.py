@@ -1,15 +1,15 @@
 """BuildKit's `LLBBridge` service: what a client that steers its build asks for within it."""
 
-from engine.api.transport.rpc import Call, Code, Endpoint, RpcError
+from engine.api.handlers.buildkit.within import within
+from engine.api.transport.rpc import Call, Endpoint, RpcError
 from engine.api.wire.buildkit_progress import decode_warning
 from engine.api.wire.buildkit_requests import decode_definition, decode_frontend_request, decode_result, encode_result
 from engine.api.wire.buildkit_worker import Worker, encode_pong
-from engine.domain.builder.builds import Build, Builds
+from engine.domain.builder.builds import Builds
 from engine.domain.builder.protocol.messages import Message, gateway
 from engine.domain.builder.result import FrontendResult
 
 SERVICE = "moby.buildkit.v1.frontend.LLBBridge"
-_BUILD = "buildkit-controlapi-buildid"
 
 
 class BridgeService:
@@ -30,18 +30,12 @@ class BridgeService:
             "Warn": self._warn,
         }
 
-    async def _build(self, call: Call) -> Build:
-        names = call.metadata.get(_BUILD, ())
-        if not names:
-            raise RpcError(Code.INVALID_ARGUMENT, f"no {_BUILD} found in context")
-        return await self._builds.find(names[0])
-
     async def _ping(self, _request: Message, call: Call) -> Message:
-        await self._build(call)
+        await within(self._builds, call)
         return encode_pong(self._worker)
 
     async def _solve(self, request: Message, call: Call) -> Message:
-        build = await self._build(call)
+        build = await within(self._builds, call)
         if request.Frontend:
             result = await self._builds.ask(request.Frontend, decode_frontend_request(request), build)
         else:
@@ -51,7 +45,7 @@ class BridgeService:
         return gateway.SolveResponse(result=encode_result(result, build.remember))
 
     async def _return(self, request: Message, call: Call) -> Message:
-        build = await self._build(call)
+        build = await within(self._builds, call)
         if request.HasField("error"):
             error = request.error
             details = [(detail.type_url, detail.value) for detail in error.details]
@@ -61,16 +55,16 @@ class BridgeService:
         return gateway.ReturnResponse()
 
     async def _evaluate(self, request: Message, call: Call) -> Message:
-        build = await self._build(call)
+        build = await within(self._builds, call)
         await self._builds.evaluate([build.edge(request.Ref)], build.job)
         return gateway.EvaluateResponse()
 
     async def _inputs(self, _request: Message, call: Call) -> Message:
-        await self._build(call)
+        await within(self._builds, call)
         # A client has no inputs but those that it sends itself.
         return gateway.InputsResponse()
 
     async def _warn(self, request: Message, call: Call) -> Message:
-        build = await self._build(call)
+        build = await within(self._builds, call)
         build.job.progress.send(decode_warning(request))
         return gateway.WarnResponse()

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 
+from engine.api.handlers.buildkit.history import TIMESTAMP
 from engine.api.handlers.buildkit.session.build_session import BuildSession
 from engine.api.handlers.buildkit.session.sessions import Sessions
 from engine.api.transport.h2_client import H2Client
@@ -13,19 +14,22 @@ from engine.api.wire.buildkit_worker import Worker, encode_info, encode_worker
 from engine.core import times
 from engine.domain.builder.builds import Builds
 from engine.domain.builder.contexts import Contexts
+from engine.domain.builder.history import BuildHistory
 from engine.domain.builder.job import Job
 from engine.domain.builder.progress import Progress
 from engine.domain.builder.protocol.messages import Message, control
 
 SERVICE = "moby.buildkit.v1.Control"
-_TIMESTAMP = "buildkit-current-timestamp"
 
 
 class ControlService:
     """The service."""
 
-    def __init__(self, builds: Builds, sessions: Sessions, contexts: Contexts, worker: Worker) -> None:
+    def __init__(
+        self, builds: Builds, history: BuildHistory, sessions: Sessions, contexts: Contexts, worker: Worker
+    ) -> None:
         self._builds = builds
+        self._history = history
         self._sessions = sessions
         self._contexts = contexts
         self._worker = worker
@@ -53,8 +57,12 @@ class ControlService:
         return control.SolveResponse(ExporterResponse=await self._builds.run(wanted, job))
 
     async def _status(self, request: Message, call: Call) -> AsyncIterator[Message]:
+        if not self._builds.running(request.Ref) and self._history.completed(request.Ref):
+            async for data in self._history.progress(request.Ref):
+                yield control.StatusResponse.FromString(data)
+            return
         build = await self._builds.find(request.Ref)
-        await call.begin([(_TIMESTAMP, times.rfc3339(times.now()))])
+        await call.begin([(TIMESTAMP, times.rfc3339(times.now()))])
         async for batch in build.job.progress.follow():
             yield encode_progress(batch)
 

@@ -52,7 +52,7 @@ class BuildSession:
         """Bring a directory. Raises NotFound, RpcError, TransferRefused."""
         connected = await self._client(file_sync.DIFF_COPY.path, request.session or self._others.get(request.name, ""))
         key = f"{request.name}:{request.hint}:{connected.shared_key}" if connected.shared_key else ""
-        async with self._contexts.use(key) as path:
+        async with self._contexts.use(key, request.name) as path:
             await file_sync.receive(connected.client, request, path, transferred)
             yield path
 
