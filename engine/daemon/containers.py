@@ -142,7 +142,7 @@ def build_containers(config: Config, drivers: Drivers, resources: Resources, abi
         archive=Archive(table, views, drivers.confine, ground.announcer),
         exporter=Exporter(table, views, drivers.confine, drivers.overlay, ground.announcer),
         committer=_committer(ground, stopper),
-        updater=Updater(table, runner, limits, ground.announcer),
+        updater=Updater(table, runner, resources.networks, limits, ground.announcer),
     )
 
 

@@ -28,6 +28,16 @@ def let_through(nft: Nftables, mark: str, bridges: Iterable[str]) -> None:
             nft.run(commands)
 
 
+def asks_user(nft: Nftables, version: int) -> bool:
+    """Tell whether iptables' chain asks DOCKER-USER. Blocks; call in a thread."""
+    try:
+        listed = nft.query(f"list chain {FAMILIES[version == 6]} {_CHAIN}")
+    except RulesRefused:  # There is no such chain.
+        return False
+    rules = (item["rule"] for item in msgspec.json.decode(listed)["nftables"] if "rule" in item)
+    return any(_jumps_to(rule, "DOCKER-USER") for rule in rules)
+
+
 def drop_policy(version: int) -> str:
     """Return the commands that let iptables' chain for forwarded packets drop what no rule lets through. Pure."""
     at = f"{FAMILIES[version == 6]} filter"

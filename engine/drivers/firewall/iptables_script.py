@@ -57,18 +57,36 @@ def skeleton(mark: str, version: int, saved: str) -> RuleSet:
         rules.add(table, *(f":{mark}-{c} - [0:0]" for c in chains))
         _clear_away(rules, table, mark, present.get(table, []))
     loopback = _LOOPBACK[version]
-    if f":{USER_CHAIN}" not in [line.split(" ")[0] for line in present.get("filter", [])]:
-        rules.add("filter", f":{USER_CHAIN} - [0:0]", f"-A {USER_CHAIN} -j RETURN")
     rules.add("raw", f"-A PREROUTING -j {mark}-RAW")
     local = f"-m addrtype --dst-type LOCAL -j {mark}-PUB"
     outgoing = local if version == 4 else f"! -d {loopback} {local}"  # ::1 cannot be translated: the relay serves it
     rules.add("nat", f"-A PREROUTING ! -d {loopback} {local}", f"-A OUTPUT {outgoing}", f"-A POSTROUTING -j {mark}-MSQ")
     rules.add("filter", f"-I FORWARD 1 -j {mark}-FWD")
-    if f"-A FORWARD -j {USER_CHAIN}" in present.get("filter", []):
-        rules.add("filter", f"-D FORWARD -j {USER_CHAIN}")
-    rules.add("filter", f"-I FORWARD 1 -j {USER_CHAIN}")
+    user_chain(rules, saved)
     rules.add("filter", f"-A {mark}-FWD -j {mark}-INW", f"-A {mark}-FWD -j {mark}-OUT")
     return rules
+
+
+def user_chain(rules: RuleSet, saved: str) -> None:
+    """Add the lines that make DOCKER-USER where it is not, and have FORWARD ask it first."""
+    present = _parse(saved).get("filter", [])
+    if f":{USER_CHAIN}" not in [line.split(" ")[0] for line in present]:
+        rules.add("filter", f":{USER_CHAIN} - [0:0]")
+    if f"-A FORWARD -j {USER_CHAIN}" in present:
+        rules.add("filter", f"-D FORWARD -j {USER_CHAIN}")
+    rules.add("filter", f"-I FORWARD 1 -j {USER_CHAIN}")
+
+
+def is_complete(mark: str, saved: str) -> bool:
+    """Tell whether the way into the daemon's chains is there, and what those chains do first."""
+    present = _parse(saved)
+    needed = {
+        "raw": (f"-A PREROUTING -j {mark}-RAW",),
+        "nat": (f"-A POSTROUTING -j {mark}-MSQ",),
+        "filter": (f"-A FORWARD -j {mark}-FWD", f"-A FORWARD -j {USER_CHAIN}", f"-A {mark}-FWD -j {mark}-INW"),
+    }
+    jumps = sum(line.endswith(f"-j {mark}-PUB") for line in present.get("nat", []))
+    return jumps == 2 and all(line in present.get(table, []) for table, lines in needed.items() for line in lines)
 
 
 def removal(mark: str, saved: str) -> RuleSet:

@@ -5,10 +5,17 @@ import logging
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+<<<<<<< Updated upstream
 from engine.drivers.firewall import foreign, nft_script
 from engine.drivers.firewall.nft import Nftables, RulesRefused
+=======
+import msgspec
+
+from engine.drivers.firewall import foreign, iptables_program, nft_script
+from engine.drivers.firewall.libnftables import Nftables, RulesRefused
+>>>>>>> Stashed changes
 from engine.drivers.firewall.rules import BridgeRules, PortRule
-from engine.drivers.firewall.watch import TableWatch
+from engine.drivers.firewall.watch import RulesWatch, either, taken_from_iptables, taken_from_table
 
 log = logging.getLogger(__name__)
 _SETTLING = 0.2  # seconds from a removal to the look whether the table is there again
@@ -27,7 +34,7 @@ class NftablesFirewall:
         self._bridges: dict[str, BridgeRules] = {}
         self._ports: set[PortRule] = set()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="nftables")
-        self._watch: TableWatch | None = None
+        self._watch: RulesWatch | None = None
         self._check: asyncio.Task[None] | None = None
 
     async def replace(self, bridges: Sequence[BridgeRules], ports: Sequence[PortRule]) -> None:
@@ -35,9 +42,18 @@ class NftablesFirewall:
         await self._run(self._script.whole(bridges, ports))
         self._bridges = {b.bridge: b for b in bridges}
         self._ports = set(ports)
+        await self._ensure_user_chain()
         await self._let_through()
         if self._watch is None:
-            self._watch = TableWatch(self._mark, self._suspect)
+            self._watch = RulesWatch(either(taken_from_table(self._mark), taken_from_iptables), self._suspect)
+
+    async def _ensure_user_chain(self) -> None:
+        """Where the host has iptables, its users put rules into DOCKER-USER; nf_tables asks every table."""
+        for version in iptables_program.versions():
+            try:
+                await iptables_program.ensure_user_chain(version)
+            except OSError as error:
+                log.warning("the chain DOCKER-USER cannot be made: %s", error)
 
     async def add_bridge(self, bridge: BridgeRules) -> None:
         """Let a bridge's traffic pass as it is to. One that has rules gets them anew."""
@@ -81,13 +97,16 @@ class NftablesFirewall:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._nft.run, commands)
 
     def _suspect(self) -> None:
-        """Our table was removed: by ourselves, to be made anew in the same breath, or by somebody else."""
+        """Rules of ours were removed: by ourselves, to be made anew in the same breath, or by somebody else."""
         if self._bridges and (self._check is None or self._check.done()):
             self._check = asyncio.get_running_loop().create_task(self._make_again(), name="nftables-check")
 
     async def _make_again(self) -> None:
         await asyncio.sleep(_SETTLING)
         if await asyncio.get_running_loop().run_in_executor(self._thread, self._is_there):
+            if not await asyncio.get_running_loop().run_in_executor(self._thread, self._asks_user):
+                await self._ensure_user_chain()
+                await self._let_through()
             return
         log.warning("the firewall rules were removed by another program and are set again")
         try:
@@ -98,10 +117,16 @@ class NftablesFirewall:
     def _is_there(self) -> bool:
         """Blocks; call in a thread."""
         try:
-            self._nft.query(f"list chain ip {self._mark} publish")
+            listed = self._nft.query(f"list chain ip {self._mark} forward")
         except RulesRefused:
             return False
-        return True
+        return any("rule" in item for item in msgspec.json.decode(listed)["nftables"])
+
+    def _asks_user(self) -> bool:
+        """Blocks; call in a thread."""
+        if not iptables_program.uses_nf_tables():
+            return True
+        return all(foreign.asks_user(self._nft, version) for version in iptables_program.versions())
 
     async def _let_through(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._let_through_now, tuple(self._bridges))

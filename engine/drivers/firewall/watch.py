@@ -1,6 +1,6 @@
-"""Hears when somebody removes our tables: `nft flush ruleset`, a reload of the host's own rules.
+"""Hears when somebody removes our rules: `nft flush ruleset`, `iptables -F`, a reload of the host's own rules.
 
-The kernel tells of every change of nf_tables; only removals of tables that bear our name count.
+The kernel tells of every change of nf_tables; only removals count.
 """
 
 import asyncio
@@ -11,16 +11,38 @@ from collections.abc import Callable, Iterator
 _HEADER = struct.Struct("=IHHII")
 _NETLINK_NETFILTER = 12
 _NFTABLES_GROUP = 1 << 6  # NFNLGRP_NFTABLES is 7
-_DELETED_TABLE = (10 << 8) | 2  # NFNL_SUBSYS_NFTABLES, NFT_MSG_DELTABLE
+_NFTABLES = 10 << 8  # NFNL_SUBSYS_NFTABLES
+_DELETED_TABLE, _DELETED_RULE = _NFTABLES | 2, _NFTABLES | 8  # NFT_MSG_DELTABLE, NFT_MSG_DELRULE
 _RECEIVE = 1 << 16
+_IPTABLES_TABLES = (b"filter\0", b"nat\0", b"raw\0")
+_IPTABLES_CHAINS = (b"FORWARD\0", b"PREROUTING\0", b"POSTROUTING\0", b"OUTPUT\0")
+
+Matches = Callable[[int, bytes], bool]
 
 
-class TableWatch:
-    """Calls `removed` for each removal of a table of that name, ours included."""
+def taken_from_table(name: str) -> Matches:
+    """Return what tells of removals of a table, or of rules in it."""
+    wanted = name.encode() + b"\0"
+    return lambda kind, message: wanted in message
 
-    def __init__(self, table: str, removed: Callable[[], None]) -> None:
+
+def either(*matches: Matches) -> Matches:
+    """Return what tells of the removals that any of these tells of."""
+    return lambda kind, message: any(match(kind, message) for match in matches)
+
+
+def taken_from_iptables(kind: int, message: bytes) -> bool:
+    """Tell of removals of iptables' tables, and of rules in the chains that packets come through first."""
+    names = _IPTABLES_TABLES if kind == _DELETED_TABLE else _IPTABLES_CHAINS
+    return any(name in message for name in names)
+
+
+class RulesWatch:
+    """Calls `removed` for removals that match, ours included."""
+
+    def __init__(self, matches: Matches, removed: Callable[[], None]) -> None:
         """Raises OSError where the kernel does not tell. Call it on the event loop."""
-        self._name = table.encode() + b"\0"
+        self._matches = matches
         self._removed = removed
         kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
         self._socket = socket.socket(socket.AF_NETLINK, kind, _NETLINK_NETFILTER)
@@ -36,7 +58,7 @@ class TableWatch:
         except OSError:  # ENOBUFS: some messages were lost, perhaps the one that matters
             self._removed()
             return
-        if any(self._name in message for message in _deletions(data)):
+        if any(self._matches(kind, message) for kind, message in _deletions(data)):
             self._removed()
 
     def close(self) -> None:
@@ -45,10 +67,10 @@ class TableWatch:
         self._socket.close()
 
 
-def _deletions(data: bytes) -> Iterator[bytes]:
+def _deletions(data: bytes) -> Iterator[tuple[int, bytes]]:
     offset = 0
     while offset + _HEADER.size <= len(data):
         length, kind, *_ = _HEADER.unpack_from(data, offset)
-        if kind == _DELETED_TABLE:
-            yield data[offset : offset + length]
+        if kind in (_DELETED_TABLE, _DELETED_RULE):
+            yield kind, data[offset : offset + length]
         offset += max((length + 3) & ~3, _HEADER.size)

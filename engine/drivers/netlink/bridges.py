@@ -37,6 +37,9 @@ def ensure_bridge(bridge: Bridge) -> None:
         elif present.kind != "bridge":
             raise NotABridge(present)
         index = index_of(bridge.name)
+        # Forwarded packets make the kernel ask for neighbours from the link-local address: that must not wait two
+        # seconds for a test of duplicates, which a bridge of our own has no need of.
+        write_sysctl(f"net/ipv6/conf/{bridge.name}/accept_dad", "0")
         write_sysctl(f"net/ipv6/conf/{bridge.name}/disable_ipv6", "0" if bridge.ipv6 else "1")
         _correct_addresses(route, index, bridge.addresses)
         route.apply(messages.set_up(index))

@@ -86,6 +86,25 @@ def test_iptables_a_missing_user_chain_is_made() -> None:
     assert ":DOCKER-USER - [0:0]" in iptables_script.skeleton("WHF-12345", 4, "").text()
 
 
+def test_iptables_tells_whether_everything_is_there() -> None:
+    whole = """*raw
+-A PREROUTING -j M-RAW
+*nat
+-A PREROUTING ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j M-PUB
+-A OUTPUT -m addrtype --dst-type LOCAL -j M-PUB
+-A POSTROUTING -j M-MSQ
+*filter
+-A FORWARD -j DOCKER-USER
+-A FORWARD -j M-FWD
+-A M-FWD -j M-INW
+"""
+    assert iptables_script.is_complete("M", whole)
+    lines = whole.splitlines(keepends=True)
+    for number, line in enumerate(lines):
+        if line.startswith("-A"):
+            assert not iptables_script.is_complete("M", "".join(lines[:number] + lines[number + 1 :])), line
+
+
 def test_iptables_removal_leaves_nothing_of_ours() -> None:
     lines = iptables_script.removal("WHF-12345", SAVED).text().splitlines()
     assert {"-X WHF-12345-FWD", "-X WHF-12345-I-gone0", "-D FORWARD -j WHF-12345-FWD"} <= set(lines)
