@@ -5,15 +5,10 @@ import logging
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-<<<<<<< Updated upstream
-from engine.drivers.firewall import foreign, nft_script
-from engine.drivers.firewall.nft import Nftables, RulesRefused
-=======
 import msgspec
 
 from engine.drivers.firewall import foreign, iptables_program, nft_script
-from engine.drivers.firewall.libnftables import Nftables, RulesRefused
->>>>>>> Stashed changes
+from engine.drivers.firewall.nft import Nftables, RulesRefused
 from engine.drivers.firewall.rules import BridgeRules, PortRule
 from engine.drivers.firewall.watch import RulesWatch, either, taken_from_iptables, taken_from_table
 
