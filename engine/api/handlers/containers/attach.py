@@ -51,7 +51,7 @@ class StreamHandlers:
 
     async def attach(self, request: web.BaseRequest) -> web.StreamResponse:
         """POST /containers/{name}/attach."""
-        container = self._attachable(request["name"])
+        container = self._table.get(request["name"])
         tty = container.config.tty
         wanted = wanted_streams(
             container,
@@ -60,6 +60,7 @@ class StreamHandlers:
             stderr=query.boolean(request, "stderr"),
             keys=query.text(request, "detachKeys"),
         )
+        _require_attachable(container, request["name"])
         # Taken before the headers go out: once the client reads them it may start the container.
         opened = await self._streams.open(container) if query.boolean(request, "stream") else None
         connection = await hijack(request, content_type(request["api_version"], tty=tty))
@@ -70,20 +71,12 @@ class StreamHandlers:
             if opened is not None:
                 await self._streams.attach(container, opened, client, wanted)
         except WharfError as error:
-            await client.tell(f"{error}\r\n")
+            await client.tell(f"Error attaching: {error}\n")
         finally:
             if opened is not None:
                 self._streams.abandon(opened)
             await connection.close()
         return connection.response
-
-    def _attachable(self, reference: str) -> Container:
-        container = self._table.get(reference)
-        if container.state.status is Status.PAUSED:
-            raise AttachToPaused(reference)
-        if container.state.status is Status.RESTARTING:
-            raise AttachToRestarting(reference)
-        return container
 
     async def _replay(self, container: Container, client: StreamClient, *, stdout: bool, stderr: bool) -> None:
         with contextlib.suppress(ConnectionError):
@@ -106,6 +99,13 @@ class StreamHandlers:
             await chunks.aclose()
             raise
         return await answer.finish()
+
+
+def _require_attachable(container: Container, reference: str) -> None:
+    if container.state.status is Status.PAUSED:
+        raise AttachToPaused(reference)
+    if container.state.status is Status.RESTARTING:
+        raise AttachToRestarting(reference)
 
 
 def _log_options(request: web.BaseRequest, container: Container) -> LogOptions:
