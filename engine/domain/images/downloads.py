@@ -25,7 +25,15 @@ from engine.drivers.storage.ingest import DigestMismatch, Ingest, SizeMismatch
 log = logging.getLogger(__name__)
 _ATTEMPTS = 5
 _FIRST_PAUSE = 0.5
-_FINAL = (AccessDenied, ContentNotFound, CredentialsRefused, InvalidChallenge, MalformedImage)
+_FINAL = (
+    AccessDenied,
+    ContentNotFound,
+    CredentialsRefused,
+    DigestMismatch,
+    InvalidChallenge,
+    MalformedImage,
+    SizeMismatch,
+)
 
 
 class StorageFailed(Internal):
@@ -145,6 +153,4 @@ def _is_final(error: WharfError) -> bool:
     """Tell whether trying again is pointless."""
     if isinstance(error, UnexpectedStatus):
         return not error.is_temporary
-    if isinstance(error, DigestMismatch | SizeMismatch):
-        return isinstance(error, DigestMismatch)
     return isinstance(error, _FINAL)

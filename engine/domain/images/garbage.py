@@ -15,7 +15,9 @@ from engine.core.digest import chain_ids
 from engine.core.errors import InvalidParameter, NotFound, NotImplementedHere
 from engine.core.model.image import Image, StoredImage
 from engine.domain.images.catalog import Catalog
+from engine.domain.images.failures import LayerMismatch, MalformedImage
 from engine.drivers.storage.content import ContentStore
+from engine.drivers.storage.ingest import DigestMismatch, SizeMismatch
 from engine.drivers.storage.layers import LayerStore
 
 log = logging.getLogger(__name__)
@@ -79,9 +81,7 @@ class Lease:
         if error is None:
             self._garbage.take_up(self.needs)
             return
-        # The same again would end the same: nothing of it will be taken up.
-        hopeless = isinstance(error, NotFound | InvalidParameter | NotImplementedHere)
-        if self._resumable and not hopeless and not _is_full(error):
+        if self._resumable and not _is_hopeless(error) and not _is_full(error):
             self._garbage.later(self.needs)
         else:
             self._garbage.soon(self.needs)
@@ -183,6 +183,26 @@ class Garbage:
             handle.cancel()
         self._timers.clear()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+_HOPELESS = (
+    NotFound,
+    InvalidParameter,
+    NotImplementedHere,
+    LayerMismatch,
+    MalformedImage,
+    DigestMismatch,
+    SizeMismatch,
+)
+
+
+def _is_hopeless(error: BaseException | None) -> bool:
+    """Tell whether the same again would end the same, so that nothing of it will be taken up."""
+    while error is not None:
+        if isinstance(error, _HOPELESS):
+            return True
+        error = error.__cause__
+    return False
 
 
 def _is_full(error: BaseException | None) -> bool:

@@ -4,6 +4,7 @@ Applied as containerd's `archive.Apply` does: the last entry of a name wins, `.w
 `.wh..wh..opq` an attribute of its directory (OCI image spec, "Representing Changes"; kernel doc "overlayfs").
 """
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -29,6 +30,8 @@ _WHITEOUT, _META, _OPAQUE_MARK = b".wh.", b".wh..wh.", b".wh..wh..opq"
 _MAX_ID = 0xFFFFFFFE
 _PAGE = 4096
 _INLINE_LINK = 60  # Bytes of a symbolic link's target that ext4 keeps in the inode.
+# What is due to the entry and not to the disk.
+_FAULTS = (errno.ENOENT, errno.EINVAL, errno.ENAMETOOLONG, errno.EFBIG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR)
 _SPECIAL_BITS = stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX
 
 
@@ -55,7 +58,9 @@ class Extractor:
         for entry in entries:
             try:
                 self._apply(entry)
-            except FileNotFoundError as error:
+            except OSError as error:
+                if error.errno not in _FAULTS:
+                    raise
                 raise ArchiveRefused(f'"{shown(entry.name)}": {os_errors.reason(error)}') from error
         self._finish_directories()
         self.usage += self._tree.made * _PAGE
