@@ -7,12 +7,13 @@ text have a fixed width, so a block of records is cut with slices: about ten mil
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from engine.drivers.logs.options import STDERR, STDOUT, LogChunk, LogOptions
 
 _SECOND = 1_000_000_000
+_MOST_HELD = 16 << 10
 # Where the parts of a record are: time, zone, stream and flag, text.
 TIME_END, KIND_START, FLAG, TEXT = 29, 35, 43, 45
 _KINDS = {
@@ -59,6 +60,9 @@ class Parser:
         self._details = options.details.encode()
         self._prefixed = options.timestamps or bool(self._details)
         self._open = {STDOUT: False, STDERR: False}
+        # Clients take a frame for a line: where there are frames, the beginning of a line waits for its end.
+        self._holds = options.frame is not None
+        self._held = {STDOUT: b"", STDERR: b""}
         self._carry = b""
         self._last = _EPOCH
 
@@ -72,7 +76,12 @@ class Parser:
         self._carry = block[end + 1 :]
         if self._is_outside(block, end):
             return []
-        return self._output(self._selected(block[:end].split(b"\n")))
+        return self._output(self._runs(self._selected(block[:end].split(b"\n"))))
+
+    def rest(self) -> list[LogChunk]:
+        """Return beginnings of lines whose ends will not come any more."""
+        held, self._held = self._held, dict.fromkeys(self._held, b"")
+        return self._output((stream, [text]) for stream, text in held.items() if text)
 
     def _is_outside(self, block: bytes, end: int) -> bool:
         """Tell from the last record's time that a whole block is older than what is asked for, without cutting it."""
@@ -95,8 +104,7 @@ class Parser:
         self._last = record[:TIME_END]
         return record
 
-    def _output(self, records: list[bytes]) -> list[LogChunk]:
-        runs = self._runs(records)
+    def _output(self, runs: Iterable[tuple[int, Sequence[bytes]]]) -> list[LogChunk]:
         frame = self._options.frame
         if frame is None:
             return [LogChunk(stream, data) for stream, lines in runs if (data := b"".join(lines))]
@@ -117,14 +125,18 @@ class Parser:
         continued, self._open[stream] = self._open[stream], False
         texts = self._prefix(records) if self._prefixed else [r[TEXT:] for r in records]
         if continued:
-            texts[0] = records[0][TEXT:]
+            texts[0] = self._held[stream] + records[0][TEXT:]
+            self._held[stream] = b""
         return [t + b"\n" for t in texts] if self._by_line else [b"\n".join(texts) + b"\n"]
 
     def _parts(self, stream: int, records: list[bytes]) -> bytes:
-        """Return the beginning of a line, or more of it."""
+        """Return the beginning of a line, or more of it, where it does not wait for its end."""
         continued, self._open[stream] = self._open[stream], True
         first = records[0][TEXT:] if continued or not self._prefixed else self._prefix(records[:1])[0]
-        return first + b"".join([r[TEXT:] for r in records[1:]])
+        text = self._held[stream] + first + b"".join([r[TEXT:] for r in records[1:]])
+        held = self._holds and len(text) < _MOST_HELD
+        self._held[stream] = text if held else b""
+        return b"" if held else text
 
     def _prefix(self, records: list[bytes]) -> list[bytes]:
         details = self._details

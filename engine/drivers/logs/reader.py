@@ -34,7 +34,9 @@ async def read(path: Path, options: LogOptions, ended: asyncio.Event | None = No
                 for chunk in chunks:
                     yield chunk
             if last or changes is None or not await changes.wait(options.until):
-                return
+                break
+        for chunk in source.rest():
+            yield chunk
     finally:
         if changes is not None:
             changes.close()
@@ -66,6 +68,10 @@ class _Source:
                 if chunks:
                     return chunks
         return []
+
+    def rest(self) -> list[LogChunk]:
+        """Return what waited for the end of its line."""
+        return self._parser.rest()
 
     def close(self) -> None:
         """Close the files. Blocks; call in a thread."""

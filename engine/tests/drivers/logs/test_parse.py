@@ -22,7 +22,7 @@ def record(text, stream="stdout", flag="F", at=0):
 
 def feed(data, options=None, block=1 << 20):
     parser = Parser(options or LogOptions())
-    return [c for i in range(0, len(data), block) for c in parser.feed(data[i : i + block])]
+    return [c for i in range(0, len(data), block) for c in parser.feed(data[i : i + block])] + parser.rest()
 
 
 def by_stream(chunks):
@@ -76,6 +76,33 @@ def test_frames_hold_a_line_each_when_following():
     assert feed(data, LogOptions(frame=frame)) == [(0, frame(1, b"a\nb\n") + frame(2, b"c\n"))]
     following = LogOptions(frame=frame, follow=True)
     assert feed(data, following) == [(0, frame(1, b"a\n") + frame(1, b"b\n") + frame(2, b"c\n"))]
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_frames_hold_whole_lines(follow):
+    data = record("pa", flag="P") + record("err", "stderr") + record("rt", flag="P") + record("ial") + record("next")
+    options = LogOptions(frame=frame, follow=follow, timestamps=True, details="d ")
+    t = b"2026-11-24T20:12:42.642034290Z d "
+    lines = [(2, t + b"err\n"), (1, t + b"partial\n"), (1, t + b"next\n")]
+    if not follow:
+        lines[1:] = [(1, lines[1][1] + lines[2][1])]
+    for block in (1, 50, 1000) if follow else (1000,):
+        found = b"".join(c.data for c in feed(data, options, block))
+        assert found == b"".join(frame(*line) for line in lines)
+
+
+def test_an_unfinished_line_is_shown_at_the_end():
+    data = record("a") + record("prompt> ", flag="P")
+    parser = Parser(LogOptions(frame=frame, follow=True))
+    assert parser.feed(data) == [(0, frame(1, b"a\n"))]
+    assert parser.rest() == [(0, frame(1, b"prompt> "))]
+    assert parser.rest() == []
+
+
+def test_a_line_that_does_not_end_is_not_kept_for_ever():
+    parser = Parser(LogOptions(frame=frame, follow=True))
+    chunks = [c for _ in range(4) for c in parser.feed(record("x" * 8192, flag="P"))]
+    assert chunks == [(0, frame(1, b"x" * 16384))] * 2
 
 
 def reference(records, options):
