@@ -7,19 +7,22 @@ import asyncio
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
-from engine.core.errors import InvalidParameter, NotImplementedHere
+from engine.core.errors import InvalidParameter, NotImplementedHere, WharfError
 from engine.core.model.image import Platform
 from engine.domain.builder.dockerfile.convert import image_config
 from engine.domain.builder.dockerfile.convert.convert import Conversion, convert, lint_options
 from engine.domain.builder.dockerfile.convert.graft import graft
+from engine.domain.builder.dockerfile.convert.outline import Summary
 from engine.domain.builder.dockerfile.convert.settings import Settings, SourceFile
 from engine.domain.builder.dockerfile.failures import InstructionWrong, ParseFailed
 from engine.domain.builder.dockerfile.lint import Lint, Violation
 from engine.domain.builder.dockerfile.parser import directives_of
+from engine.domain.builder.dockerfile.read import read
+from engine.domain.builder.dockerfile.ui import subrequests
 from engine.domain.builder.dockerfile.ui.main_context import MainContext
 from engine.domain.builder.dockerfile.ui.named_contexts import Surroundings
 from engine.domain.builder.dockerfile.ui.options import BuildOptions, per_platform, read_options
@@ -43,6 +46,14 @@ class SourceFailed(InvalidParameter):
     def __init__(self, message: str, ranges: Sequence[SourceRange]) -> None:
         super().__init__(message)
         self.ranges = ranges
+
+
+class UnsupportedRequest(InvalidParameter):
+    """Something else is asked of a Dockerfile than the frontend can answer."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"unsupported request {name}")
+        self.name = name
 
 
 class UnknownSyntax(NotImplementedHere):
@@ -85,10 +96,51 @@ class DockerfileFrontend:
         main = MainContext(request, trees)
         source = await main.load()
         _check_syntax(request.options, source)
+        sources = _Sources(main, source, trees)
+        if "requestid" in request.options:
+            return FrontendResult({"": None}, await self._told(request, options.settings, sources))
         try:
-            return await self._converted(request, options, _Sources(main, source, trees))
+            return await self._converted(request, options, sources)
         except ParseFailed as error:
             raise _failed(error, source) from error
+
+    async def _told(self, request: FrontendRequest, settings: Settings, sources: _Sources) -> subrequests.Metadata:
+        """Return what is asked of the Dockerfile but to build it. Raises WharfError."""
+        kind = request.options["requestid"]
+        try:
+            if kind == subrequests.DESCRIBE:
+                return subrequests.describe()
+            if kind == subrequests.TARGETS:
+                return subrequests.targets(read(sources.file.data.decode("utf-8", "replace")), sources.file)
+            if kind == subrequests.OUTLINE:
+                return subrequests.outline(await self._outline(request, settings, sources), sources.file)
+            if kind == subrequests.LINT:
+                return await self._linted(request, settings, sources)
+        except ParseFailed as error:
+            raise InstructionWrong(str(error)) from error
+        raise UnsupportedRequest(kind)
+
+    async def _outline(self, request: FrontendRequest, settings: Settings, sources: _Sources) -> Summary:
+        lint = _lint(request.options, sources.file)
+        surroundings = Surroundings(request, sources.main, sources.trees)
+        try:
+            return (await convert(sources.file, settings, surroundings, lint)).outline()
+        finally:
+            _warn(sources, lint.found)
+
+    async def _linted(self, request: FrontendRequest, settings: Settings, sources: _Sources) -> subrequests.Metadata:
+        """Without a target all stages are looked at."""
+        if "build-arg:BUILDKIT_DOCKERFILE_CHECK" in request.options:
+            _lint(request.options, sources.file)
+        surroundings, lint = Surroundings(request, sources.main, sources.trees), Lint()
+        try:
+            lint = _lint(request.options, sources.file)
+            await convert(sources.file, replace(settings, all_stages=not settings.target), surroundings, lint)
+        except ParseFailed as error:
+            return subrequests.lint(lint.found, sources.file, str(error), error.lines)
+        except WharfError as error:
+            return subrequests.lint(lint.found, sources.file, str(error))
+        return subrequests.lint(lint.found, sources.file)
 
     async def _converted(self, request: FrontendRequest, options: BuildOptions, sources: _Sources) -> FrontendResult:
         lint = _lint(request.options, sources.file)

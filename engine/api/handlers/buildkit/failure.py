@@ -10,7 +10,7 @@ from engine.api.transport.rpc import Code, RpcError
 from engine.core import errors
 from engine.domain.builder.builds import NoSuchBuild
 from engine.domain.builder.failures import VertexFailed
-from engine.domain.builder.frontend import SourceFailed
+from engine.domain.builder.frontend import SourceFailed, UnsupportedRequest
 from engine.domain.builder.llb.ops import SourceRange
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,8 @@ def _details(error: Exception) -> list[tuple[str, bytes]]:
         return [*place, _detail("Vertex", {"digest": error.digest})]
     if isinstance(error, SourceFailed) and error.ranges:
         return [_source(error.ranges)]
+    if isinstance(error, UnsupportedRequest):
+        return [_detail("Subrequest", {"name": error.name})]
     return []
 
 

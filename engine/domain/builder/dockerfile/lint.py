@@ -18,10 +18,13 @@ class Rule:
     description: str
     message: str
     experimental: bool = False
+    explained: bool = True
 
     @property
     def url(self) -> str:
-        """The page that explains it."""
+        """The page that explains it, empty where there is none."""
+        if not self.explained:
+            return ""
         return _PAGE + re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", self.name).lower() + "/"
 
 
@@ -138,6 +141,7 @@ RULES: Mapping[str, Rule] = {
             "InvalidBaseImagePlatform",
             "Base image platform does not match expected target platform",
             'Base image {0} was pulled with platform "{2}", expected "{1}" for current build',
+            explained=False,
         ),
     )
 }
@@ -225,7 +229,7 @@ class Lint:
     def check(self) -> None:
         """Raise InstructionWrong where violations count as errors and there are some."""
         if self.options.error and self.found:
-            names = sorted({violation.rule.name for violation in self.found})
+            names = dict.fromkeys(violation.rule.name for violation in self.found)
             raise InstructionWrong(f"lint violation found for rules: {', '.join(names)}")
 
 

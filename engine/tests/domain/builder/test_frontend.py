@@ -10,7 +10,7 @@ import pytest
 from engine.core.errors import NotFound
 from engine.core.model.image import Platform
 from engine.domain.builder.dockerfile.convert.settings import BaseImage
-from engine.domain.builder.frontend import DockerfileFrontend, SourceFailed
+from engine.domain.builder.frontend import DockerfileFrontend, SourceFailed, UnsupportedRequest
 from engine.domain.builder.llb.ops import Edge, ExecOp, SourceOp, Vertex
 from engine.domain.builder.progress import Progress, WarningEvent
 from engine.domain.builder.result import FrontendRequest, FrontendResult
@@ -157,3 +157,96 @@ async def test_warnings_are_sent() -> None:
     assert warning.url == "https://docs.docker.com/go/dockerfile/rule/json-args-recommended/"
     _, quiet = await _solve("# check=skip=all\nFROM busybox\nCMD echo\n")
     assert quiet.progress.events == []
+
+
+_ASKED = """# V says the version
+ARG V=1
+ARG UNUSED
+FROM a:$V AS base
+# A is the first
+ARG A=x$V
+RUN --mount=type=secret,id=s,required --mount=type=ssh true
+# last is built
+FROM base AS Last
+ARG B
+ARG TARGETOS
+"""
+
+
+async def _asked(kind: str, dockerfile: str = _ASKED, **options: str) -> tuple[dict[str, bytes], list[str]]:
+    result, job = await _solve(dockerfile, {"requestid": f"frontend.{kind}", **options})
+    assert result.refs == {"": None}
+    warnings = [event.short for event in job.progress.events if isinstance(event, WarningEvent)]
+    return dict(result.metadata), warnings
+
+
+async def test_outline():
+    found, _ = await _asked("outline")
+    shown = json.loads(found["result.json"])
+    assert shown["name"] == "last"
+    assert shown["description"] == "is built"
+    assert [(a["name"], a.get("value"), a.get("description")) for a in shown["args"]] == [
+        ("V", "1", "says the version"),
+        ("A", "x", "is the first"),
+        ("B", None, None),
+    ]
+    assert shown["secrets"] == [{"name": "s", "required": True, "location": _at(7)}]
+    assert shown["ssh"] == [{"name": "default", "location": _at(7)}]
+    assert base64.b64decode(shown["sources"][0]).decode() == _ASKED
+    assert found["result.txt"].decode().splitlines()[:5] == [
+        "TARGET:      last",
+        "DESCRIPTION: is built",
+        "",
+        "BUILD ARG   VALUE   DESCRIPTION",
+        "V           1       says the version",
+    ]
+
+
+def _at(line: int) -> object:
+    return {"ranges": [{"start": {"line": line}, "end": {"line": line}}]}
+
+
+async def test_targets():
+    found, warnings = await _asked("targets")
+    assert json.loads(found["result.json"])["targets"] == [
+        {"name": "base", "base": "a:$V", "location": _at(4)},
+        {"name": "last", "default": True, "description": "is built", "base": "base", "location": _at(9)},
+    ]
+    assert found["result.txt"].decode() == "TARGET         DESCRIPTION\nbase           \nlast (default) is built\n"
+    assert warnings == []
+
+
+async def test_violations_are_told_in_the_answer_alone():
+    found, warnings = await _asked("lint", "FROM a AS B\n\nFROM scratch\nRUN x $Y\n")
+    shown = json.loads(found["result.json"])
+    assert [(w["ruleName"], w["location"]) for w in shown["warnings"]] == [("StageNameCasing", _at(1))]
+    assert found["result.statuscode"] == b"1"
+    assert found["result.txt"].decode().splitlines()[3:6] == [
+        "Dockerfile:1",
+        "--------------------",
+        "   1 | >>> FROM a AS B",
+    ]
+    assert warnings == []
+
+
+async def test_what_cannot_be_built_is_told_beside_the_violations():
+    found, _ = await _asked("lint", "FROM nosuch\n")
+    error = json.loads(found["result.json"])["buildError"]
+    assert error == {"message": "nosuch: failed to resolve it", "location": _at(1)}
+    found, _ = await _asked("lint", target="nope")
+    error = json.loads(found["result.json"])["buildError"]
+    assert error == {"message": 'target stage "nope" could not be found', "location": {}}
+
+
+async def test_nothing_to_complain_of():
+    found, _ = await _asked("lint", "FROM scratch\n")
+    assert json.loads(found["result.json"])["warnings"] is None
+    assert (found["result.statuscode"], found["result.txt"]) == (b"0", b"")
+
+
+async def test_what_can_be_asked():
+    found, _ = await _asked("subrequests.describe")
+    names = [each["name"] for each in json.loads(found["result.json"])]
+    assert names == ["frontend.outline", "frontend.targets", "frontend.subrequests.describe"]
+    with pytest.raises(UnsupportedRequest, match="unsupported request frontend.x"):
+        await _asked("x")

@@ -17,6 +17,7 @@ from engine.domain.builder.dockerfile.convert import checks, image_config, names
 from engine.domain.builder.dockerfile.convert.arguments import predefined, with_globals
 from engine.domain.builder.dockerfile.convert.dispatch import begin, dispatch
 from engine.domain.builder.dockerfile.convert.image_config import ImageConfig
+from engine.domain.builder.dockerfile.convert.outline import Outline, Summary, summarize
 from engine.domain.builder.dockerfile.convert.scope import Scope
 from engine.domain.builder.dockerfile.convert.settings import BaseImage, Settings, SourceFile, Surroundings
 from engine.domain.builder.dockerfile.convert.stages import (
@@ -65,6 +66,11 @@ class Conversion:
                 found |= stage.paths
         return _relative(found)
 
+    def outline(self) -> Summary:
+        """Return what the target can be given."""
+        assert self.target is not None
+        return summarize(self.target.name, self.target.comment, (stage.outline for stage in reachable(self.target)))
+
 
 async def convert(source: SourceFile, settings: Settings, surroundings: Surroundings, lint: Lint) -> Conversion:
     """Return what a Dockerfile comes to. Raises ParseFailed, WharfError; violations of rules are in `lint`."""
@@ -99,6 +105,7 @@ class _Converter:
         self._stages = Stages()
         self._context = Vertex(SourceOp("local://context"))
         self._args: Mapping[str, str] = {}
+        self._outline = Outline()
 
     async def run(self) -> Conversion:
         if not self._source.data:
@@ -107,7 +114,7 @@ class _Converter:
         checks.check_file(file, self._lint)
         known = predefined(self._settings)
         checks.check_defaults(file, with_globals(known, file.globals, {}, file.escape), self._lint)
-        self._args = with_globals(known, file.globals, self._settings.build_args, file.escape)
+        self._args = with_globals(known, file.globals, self._settings.build_args, file.escape, self._outline)
         self._file = file
         for number, stage in enumerate(file.stages):
             await self._begin(stage, number)
@@ -126,6 +133,7 @@ class _Converter:
 
     async def _begin(self, stage: Stage, number: int) -> None:
         begin, state = stage.begin, of_file(stage)
+        state.outline.arguments = dict(self._outline.arguments)
         with _located(state):
             found = expansion(begin.base, self._args, Style(self._file.escape))
             known = [*self._args, *(name for each in self._file.globals for name, _ in each.arguments)]
@@ -133,8 +141,9 @@ class _Converter:
             if not found.text:
                 raise InstructionWrong(f"base name ({begin.base}) should not be blank")
             state.base = found.text
+            state.outline.used |= found.matched
             if begin.platform:
-                state.platform = self._platform(stage, known)
+                state.platform = self._platform(stage, known, state.outline)
         if state.name:
             state.context = await self._surroundings.named_context(state.name, self._platform_of(state))
         self._stages.add(state)
@@ -145,7 +154,7 @@ class _Converter:
         state.count()
         state.ignore_cache = self._settings.ignores_cache(state.name)
 
-    def _platform(self, stage: Stage, known: Sequence[str]) -> Platform:
+    def _platform(self, stage: Stage, known: Sequence[str], outline: Outline) -> Platform:
         begin = stage.begin
         try:
             found = expansion(begin.platform, self._args, Style(self._file.escape))
@@ -153,6 +162,7 @@ class _Converter:
             raise InstructionWrong(f"failed to process arguments for platform : {error}") from error
         checks.check_arguments(begin, found, known, self._lint)
         checks.check_platform(begin, found, self._args, self._lint)
+        outline.used |= found.matched
         near = next((d for name in sorted(found.unmatched) if (d := did_you_mean(name, known, exact_case=True))), "")
         if not found.text:
             raise InstructionWrong(f"empty platform value from expression {begin.platform}{near}")

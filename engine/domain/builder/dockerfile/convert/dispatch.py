@@ -14,6 +14,7 @@ from engine.core.model.container import Healthcheck
 from engine.domain.builder.dockerfile.convert.copy import copy
 from engine.domain.builder.dockerfile.convert.history import created
 from engine.domain.builder.dockerfile.convert.image_config import Health as HealthConfig
+from engine.domain.builder.dockerfile.convert.outline import Argument, comment_on
 from engine.domain.builder.dockerfile.convert.ports import exposed_ports
 from engine.domain.builder.dockerfile.convert.run import run, with_shell
 from engine.domain.builder.dockerfile.convert.scope import NOT_IN_ENVIRONMENT, Scope
@@ -103,6 +104,11 @@ def _arg(scope: Scope, stage: StageState, step: Step, instruction: Arg) -> None:
         if value is not None and name not in NOT_IN_ENVIRONMENT:
             stage.state = stage.state.with_env(name, value)
         stage.build_args.append((name, value))
+        inherited = default is None and name not in scope.settings.build_args and name in scope.global_args
+        if not inherited:
+            comment = comment_on(name, instruction.comments)
+            stage.outline.arguments[name] = Argument(name, value, comment, _lines(step))
+        stage.outline.used.add(name)
         shown.append(name if value is None else f"{name}={value}")
     _commit(scope, stage, f"ARG {' '.join(shown)}")
 

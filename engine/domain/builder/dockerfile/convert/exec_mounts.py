@@ -66,10 +66,11 @@ def exec_mounts(scope: Scope, stage: StageState, step: Step, run: Run) -> ExecMo
     found = ExecMounts()
     for text, source in zip(run.mounts, step.sources, strict=True):
         mount = read_mount(text, lambda word: scope.expand(stage, step, word))
+        lines = (run.line, run.end)
         if mount.kind == "secret":
-            _secret(found, mount)
+            stage.outline.want_secret(_secret(found, mount), lines, required=bool(mount.required))
         elif mount.kind == "ssh":
-            _agent(found, mount)
+            stage.outline.want_agent(_agent(found, mount), lines, required=bool(mount.required))
         else:
             found.trees.append(_tree(scope, stage, mount, source))
     if scope.settings.shm_size > 0:
@@ -87,22 +88,23 @@ def masked(scope: Scope, stage: StageState, step: Step, run: Run) -> dict[str, s
     return env
 
 
-def _secret(found: ExecMounts, mount: RunMount) -> None:
+def _secret(found: ExecMounts, mount: RunMount) -> str:
     secret = mount.source or mount.id or posixpath.basename(mount.target)
     if not secret:
         raise InstructionWrong("one of source, target required")
     if mount.env is not None:
         found.secret_env.append(SecretEnv(secret, mount.env, not mount.required))
         if not mount.target:
-            return
+            return secret
     protected = Protected(
         secret, mount.uid or 0, mount.gid or 0, 0o400 if mount.mode is None else mount.mode, not mount.required
     )
     target = mount.target or f"/run/secrets/{posixpath.basename(secret)}"
     found.secrets.append(Mount(target, kind=MountType.SECRET, protected=protected))
+    return secret
 
 
-def _agent(found: ExecMounts, mount: RunMount) -> None:
+def _agent(found: ExecMounts, mount: RunMount) -> str:
     if mount.source:
         raise InstructionWrong("ssh does not support source")
     protected = Protected(
@@ -110,6 +112,7 @@ def _agent(found: ExecMounts, mount: RunMount) -> None:
     )
     target = mount.target or _AGENT.format(len(found.agents))
     found.agents.append(Mount(target, kind=MountType.SSH, protected=protected))
+    return mount.id or "default"
 
 
 def _tree(scope: Scope, stage: StageState, mount: RunMount, source: StageState | None) -> tuple[Mount, Edge | None]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from engine.core.model.image import Platform
 from engine.domain.builder.dockerfile.convert.image_config import ImageConfig
+from engine.domain.builder.dockerfile.convert.outline import Outline, comment_on
 from engine.domain.builder.dockerfile.convert.settings import ContextTree
 from engine.domain.builder.dockerfile.convert.state import State
 from engine.domain.builder.dockerfile.failures import InstructionWrong, Lines, ParseFailed
@@ -35,6 +36,7 @@ class StageState:
     name: str = ""
     lines: Lines = (0, 0)
     code: str = ""
+    comment: str = ""
     shown_name: str = ""
     instructions: Sequence[Instruction] = ()
     platform: Platform | None = None
@@ -58,6 +60,7 @@ class StageState:
     number: int = 0
     total: int = 0
     last_lines: dict[str, Lines] = field(default_factory=dict)
+    outline: Outline = field(default_factory=Outline)
 
     def inherit(self) -> None:
         """Begin where the parent stage has ended."""
@@ -90,6 +93,7 @@ def of_file(stage: Stage) -> StageState:
         name=begin.alias,
         lines=(begin.line, begin.end),
         code=begin.code,
+        comment=comment_on(begin.alias, begin.comments),
         shown_name=begin.alias,
         instructions=stage.instructions,
     )
@@ -163,14 +167,14 @@ class Stages:
 
 
 def reachable(stage: StageState) -> list[StageState]:
-    """Return a stage and all that it needs."""
+    """Return a stage and all that it needs; its parent before what it copies from."""
     found: dict[StageState, None] = {}
     pending = [stage]
     while pending:
         each = pending.pop()
         if each not in found:
             found[each] = None
-            pending.extend(([each.parent] if each.parent else []) + list(each.needs))
+            pending.extend(reversed([*([each.parent] if each.parent else []), *each.needs]))
     return list(found)
 
 
