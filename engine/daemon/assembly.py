@@ -68,7 +68,8 @@ class Daemon:
         await self._resources.images.restored()
         await self._resources.volumes.drop_unused_mounts()
         await self._require_authorizers()
-        self._containers.health.start()
+        for watcher in self._containers.watchers:
+            watcher.start()
         self._resources.image_gc.start(gc_policy(self.config))
 
     def http2(self) -> asyncio.Protocol | None:
@@ -95,7 +96,8 @@ class Daemon:
 
     async def close(self) -> None:
         """Stop looking after containers, which run on, and write what is not written."""
-        await self._containers.health.close()
+        for watcher in reversed(self._containers.watchers):
+            await watcher.close()
         await self._containers.supervisor.close()
         self._containers.execs.close()
         await self.buildkit.close()

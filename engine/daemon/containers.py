@@ -11,6 +11,7 @@ from engine.daemon.drivers import Drivers
 from engine.daemon.resources import Resources
 from engine.domain.containers.announce import Announcer
 from engine.domain.containers.archive import Archive
+from engine.domain.containers.checkpoints import Checkpoints
 from engine.domain.containers.commit import CommitParts, ContainerCommitter
 from engine.domain.containers.create import Creator, Surroundings
 from engine.domain.containers.device_requests import DeviceDrivers
@@ -26,10 +27,12 @@ from engine.domain.containers.log_drivers.drivers import require_valid_defaults
 from engine.domain.containers.log_files import LogDrivers, LogFiles
 from engine.domain.containers.merge import Defaults
 from engine.domain.containers.new_tree import NewTrees
+from engine.domain.containers.oom import OomMonitor
 from engine.domain.containers.paths import ContainerPaths
 from engine.domain.containers.remove import Remover
 from engine.domain.containers.resize import Resizer
 from engine.domain.containers.restore import Holdings, Restorer
+from engine.domain.containers.revive import Reviver
 from engine.domain.containers.rootfs import RootfsPreparer
 from engine.domain.containers.runner import Machinery, Runner
 from engine.domain.containers.sandbox import ResolverDefaults, SandboxPreparer
@@ -71,13 +74,14 @@ class Containers:
     resizer: Resizer
     restorer: Restorer
     paths: ContainerPaths
-    health: HealthMonitor
     stats: StatsReader
     views: Views
     archive: Archive
     exporter: Exporter
     committer: ContainerCommitter
     updater: Updater
+    checkpoints: Checkpoints
+    watchers: tuple[HealthMonitor, OomMonitor, Reviver]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +140,14 @@ def build_containers(config: Config, drivers: Drivers, resources: Resources, abi
         resizer=Resizer(table, paths, ground.announcer),
         restorer=Restorer(table, holdings, runner, supervisor, eraser, drivers.conmon),
         paths=paths,
-        health=HealthMonitor(table, execs, resources.bus, ground.announcer),
         stats=StatsReader(table, drivers.cgroups),
         views=views,
         archive=Archive(table, views, drivers.confine, ground.announcer),
         exporter=Exporter(table, views, drivers.confine, drivers.overlay, ground.announcer),
         committer=_committer(ground, stopper),
         updater=Updater(table, runner, resources.networks, limits, ground.announcer),
+        checkpoints=Checkpoints(table, runner, paths, ground.announcer, experimental=config.experimental),
+        watchers=_watchers(ground, execs, stopper),
     )
 
 
@@ -160,6 +165,16 @@ def _committer(ground: _Ground, stopper: Stopper) -> ContainerCommitter:
     images = Committer(resources.stores, resources.image_events)
     parts = CommitParts(stopper, images, drivers.overlay, drivers.confine, ground.announcer)
     return ContainerCommitter(ground.table, parts)
+
+
+def _watchers(ground: _Ground, execs: Execs, stopper: Stopper) -> tuple[HealthMonitor, OomMonitor, Reviver]:
+    """Return what listens to the events of containers, in the order in which it is to begin."""
+    table, bus, announcer = ground.table, ground.resources.bus, ground.announcer
+    return (
+        HealthMonitor(table, execs, bus, announcer),
+        OomMonitor(table, ground.drivers.cgroups, bus, announcer),
+        Reviver(table, stopper, bus),
+    )
 
 
 def _host(ground: _Ground) -> Host:

@@ -5,6 +5,7 @@ from engine.api.handlers.auth import AuthHandlers
 from engine.api.handlers.containers.archive import ArchiveHandlers
 from engine.api.handlers.containers.attach import StreamHandlers
 from engine.api.handlers.containers.attach_ws import WebSocketHandlers
+from engine.api.handlers.containers.checkpoint import CheckpointHandlers
 from engine.api.handlers.containers.create import CreateHandlers
 from engine.api.handlers.containers.exec import ExecHandlers
 from engine.api.handlers.containers.export import ExportHandlers
@@ -64,7 +65,8 @@ def _container_handlers(resources: Resources, containers: Containers) -> list[Ha
     parts = containers
     return [
         CreateHandlers(parts.creator),
-        LifecycleHandlers(parts.supervisor, parts.stopper, parts.remover, parts.sizer),
+        LifecycleHandlers(parts.supervisor, parts.stopper, parts.remover, parts.sizer, parts.checkpoints),
+        CheckpointHandlers(parts.checkpoints),
         WaitHandlers(parts.table, parts.waits, parts.resizer),
         StreamHandlers(parts.table, parts.streams, parts.logs),
         ExecHandlers(parts.execs),

@@ -6,7 +6,7 @@ from pathlib import Path
 from engine.api.app import Handlers
 from engine.api.handlers.events import EventHandlers
 from engine.api.handlers.system import SystemHandlers
-from engine.api.transport.headers import COMMON, ping_headers
+from engine.api.transport.headers import COMMON, declare_experimental, ping_headers
 from engine.api.transport.instant import InstantAnswers
 from engine.config.settings import Config
 from engine.daemon.builder import Builder
@@ -29,6 +29,8 @@ def build_system(
     config: Config, drivers: Drivers, resources: Resources, containers: Containers, abilities: Abilities
 ) -> System:
     """Return what answers for the daemon as a whole. Blocks; used at start-up only."""
+    if config.experimental:
+        declare_experimental()
     catalog = resources.stores.catalog
     settings = info_settings(config, drivers)
     return System(

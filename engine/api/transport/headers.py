@@ -13,6 +13,11 @@ COMMON = {
 }
 
 
+def declare_experimental() -> None:
+    """Say in every answer that experimental features are on. To be called before anything is served."""
+    COMMON["Docker-Experimental"] = "true"
+
+
 def ping_headers(builder: str) -> dict[str, str]:
     """Return what a ping's answer has beside `COMMON`. `builder`: 2 says that BuildKit's API is served."""
     return {

@@ -37,4 +37,4 @@ def again_at_daemon_start(container: Container) -> bool:
         return True
     if policy.name == "unless-stopped":
         return not container.stopped_by_user
-    return policy.name == "on-failure" and not container.stopped_by_user and container.state.exit_code != 0
+    return policy.name == "on-failure" and again_after_exit(container, container.state.exit_code)

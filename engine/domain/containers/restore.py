@@ -77,6 +77,8 @@ class Restorer:
         for container in alive.values():
             await logs.restore(container, running=True)
             self._supervisor.watch(container)
+        stopped = [c for c in self._table.all() if c.id not in alive]
+        self._supervisor.order.plan(c for c in stopped if restart.again_at_daemon_start(c))
         for container in self._table.all():
             if container.id not in alive:
                 await logs.restore(container, running=False)

@@ -196,6 +196,10 @@ class Runner:
         with contextlib.suppress(RuntimeFailed):
             await self._runtime(container).kill(container.id, signals.SIGKILL, all=True)
 
+    async def checkpoint(self, container: Container, directory: Path, *, ends: bool) -> None:
+        """Write the processes into files in `directory`; `ends`: end them. Raises RuntimeFailed."""
+        await self._runtime(container).checkpoint(container.id, directory, ends=ends)
+
     async def freeze(self, container: Container) -> None:
         """Stop all processes from being scheduled. Raises NotRunning, OSError, RuntimeFailed."""
         runtime = self._runtime(container)

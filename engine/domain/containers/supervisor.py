@@ -20,6 +20,7 @@ from engine.domain.containers.failures import MarkedForRemoval, StartPaused, Unc
 from engine.domain.containers.launch_failures import LaunchFailed
 from engine.domain.containers.network_settings import cleared
 from engine.domain.containers.runner import Runner
+from engine.domain.containers.start_order import StartOrder
 from engine.domain.containers.table import ContainerTable, ended
 from engine.domain.containers.wait import Waits
 from engine.drivers.linux.pidfd import ExitWatch
@@ -33,6 +34,7 @@ class Supervisor:
     def __init__(
         self, table: ContainerTable, runner: Runner, eraser: Eraser, waits: Waits, announcer: Announcer
     ) -> None:
+        self.order = StartOrder(table)
         self._table = table
         self._runner = runner
         self._eraser = eraser
@@ -85,9 +87,11 @@ class Supervisor:
             running = await self._runner.launch(container)
         except LaunchFailed as failure:
             await self._not_started(container_id, failure)
+            self.order.tried(container_id)
             raise
         await self._table.replace(running)
         self._announcer.container(running, "start")
+        self.order.tried(container_id)
         self.watch(running)
 
     async def _not_started(self, container_id: str, failure: LaunchFailed) -> None:
@@ -125,6 +129,7 @@ class Supervisor:
     async def _settle(self, container: Container) -> None:
         outcome = await self._runner.finish(container)
         container = self._table.get(container.id)  # A client may have said `stop` or `rename` meanwhile.
+        oom_told = container.state.oom_killed
         again = restart.again_after_exit(container, outcome.exit_code)
         state = ended(container.state, outcome.exit_code, outcome.finished_at, oom_killed=outcome.oom_killed)
         status = Status.RESTARTING if again else Status.EXITED
@@ -136,7 +141,7 @@ class Supervisor:
         )
         self._runner.forget(container)
         ran = outcome.finished_at - container.state.started_at
-        if outcome.oom_killed:
+        if outcome.oom_killed and not oom_told:
             self._announcer.container(container, "oom")
         if container.id in self._stopping:
             self._stopping.discard(container.id)
@@ -158,6 +163,7 @@ class Supervisor:
 
     async def _restart_after(self, container_id: str, delay: float) -> None:
         await asyncio.sleep(delay)
+        await self.order.turn(container_id)
         async with self._table.lock(container_id):
             container = self._table.find(container_id)
             if container is None or container.state.status is not Status.RESTARTING:
@@ -186,11 +192,13 @@ class Supervisor:
                 await self._table.change_state(container.id, status=Status.EXITED, finished_at=times.now())
 
     def start_later(self, container: Container) -> None:
-        """Start a container in the background, as its restart policy asks at daemon start."""
-        self._spawn(self._start_quietly(container))
+        """Start a container in the background when its turn comes, as its restart policy asks at daemon start."""
+        self._restarts[container.id] = self._spawn(self._start_quietly(container))
 
     async def _start_quietly(self, container: Container) -> None:
+        await self.order.turn(container.id)
         async with self._table.lock(container.id):
+            self._restarts.pop(container.id, None)
             present = self._table.find(container.id)
             if present is None or present.state.status is Status.RUNNING:
                 return

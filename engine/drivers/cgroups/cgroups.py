@@ -5,13 +5,14 @@ are right whichever runtime made them; those of one that has ended by their name
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.core.model.resources import HostCpu, ResourceUsage
 from engine.drivers.cgroups import freezer, paths, statistics
 from engine.drivers.cgroups.migration import Forewarning
+from engine.drivers.cgroups.oom_watch import OomWatch
 from engine.drivers.cgroups.paths import Driver
 from engine.drivers.cgroups.shelter import MonitorScope
 
@@ -116,6 +117,10 @@ class Cgroups:
         except OSError:
             return False
         return any(name == "oom_kill" and count != "0" for name, _, count in (line.partition(" ") for line in lines))
+
+    def watch_oom(self, container_id: str, parent: str, told: Callable[[], None]) -> OomWatch:
+        """Call back whenever the kernel may have killed a process of a running container so. Raises OSError."""
+        return OomWatch(self._ended(container_id, parent, "memory"), told, v2=self.v2)
 
     async def freeze(self, container_id: str, pid: int) -> None:
         """Stop all processes of a container from being scheduled. Raises OSError."""

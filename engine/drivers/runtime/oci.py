@@ -126,6 +126,11 @@ class OciRuntime:
         """Change limits (`linux.resources` of the OCI configuration) of what runs. Raises RuntimeFailed."""
         await self._run("update", "--resources", "-", container_id, stdin=msgspec.json.encode(resources))
 
+    async def checkpoint(self, container_id: str, images: Path, *, ends: bool) -> None:
+        """Have criu write all processes into files in `images`, and end them if `ends`. Raises RuntimeFailed."""
+        options = [] if ends else ["--leave-running"]
+        await self._run("checkpoint", "--image-path", str(images), *options, container_id)
+
     async def delete(self, container_id: str, *, force: bool = False) -> None:
         """Remove a container's cgroups and state; with `force` its processes as well. Raises RuntimeFailed."""
         if self.knows(container_id):

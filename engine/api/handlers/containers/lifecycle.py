@@ -2,11 +2,13 @@
 
 from aiohttp import web
 
+from engine.api.handlers.containers.checkpoint import SEGMENT
 from engine.api.routing import Route
 from engine.api.transport import reply
 from engine.api.transport.stream import JSONAnswer
 from engine.api.wire import query
 from engine.api.wire.body import refuse_body
+from engine.domain.containers.checkpoints import Checkpoints
 from engine.domain.containers.remove import Remover
 from engine.domain.containers.resize import Resizer
 from engine.domain.containers.sizes import Sizer
@@ -21,11 +23,14 @@ _START_WITH_BODY = "starting container with non-empty request body was deprecate
 class LifecycleHandlers:
     """The routes that change what a container does."""
 
-    def __init__(self, supervisor: Supervisor, stopper: Stopper, remover: Remover, sizer: Sizer) -> None:
+    def __init__(
+        self, supervisor: Supervisor, stopper: Stopper, remover: Remover, sizer: Sizer, checkpoints: Checkpoints
+    ) -> None:
         self._supervisor = supervisor
         self._stopper = stopper
         self._remover = remover
         self._sizer = sizer
+        self._checkpoints = checkpoints
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -44,6 +49,8 @@ class LifecycleHandlers:
     async def start(self, request: web.BaseRequest) -> web.StreamResponse:
         """POST /containers/{name}/start."""
         await refuse_body(request, _START_WITH_BODY)
+        name, directory = query.text(request, "checkpoint"), query.text(request, "checkpoint-dir")
+        await self._checkpoints.require_none(request["name"], name, directory)
         await self._supervisor.start(request["name"])
         return reply.empty(204)
 
@@ -78,7 +85,11 @@ class LifecycleHandlers:
         return reply.empty(204)
 
     async def remove(self, request: web.BaseRequest) -> web.StreamResponse:
-        """DELETE /containers/{name}."""
+        """DELETE /containers/{name}, and /containers/{name}/checkpoints/{checkpoint}."""
+        container, is_checkpoint, name = request["name"].rpartition(SEGMENT)
+        if is_checkpoint:
+            await self._checkpoints.remove(container, name, query.text(request, "dir"))
+            return reply.empty(204)
         if query.boolean(request, "link"):
             await self._remover.unlink(request["name"])
             return reply.empty(204)
