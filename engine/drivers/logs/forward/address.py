@@ -10,6 +10,7 @@ from typing import Any
 from engine.drivers.linux.tls import client_context
 
 _STREAMS = ("tcp", "tls", "unix")
+_SILENCE_SECONDS = 15
 _TYPES = {True: socket.SOCK_STREAM, False: socket.SOCK_DGRAM}
 
 
@@ -72,11 +73,12 @@ def _opening(path: str, error: OSError) -> str:
 async def dial(address: Address, timeout: float) -> socket.socket:
     """Return a connected socket, non-blocking. Raises DialFailed; `timeout` in seconds."""
     first: DialFailed | None = None
-    for family, target, shown in await _targets(address):
+    for family, target, shown in await _targets(address, timeout):
         prefix = f"dial {_network(address)} {shown}: "
         made = socket.socket(family, _TYPES[address.is_stream])
         try:
             made.setblocking(False)
+            _notice_dead_peers(made, family)
             async with asyncio.timeout(timeout):
                 await asyncio.get_running_loop().sock_connect(made, target)
         except TimeoutError:
@@ -93,6 +95,15 @@ async def dial(address: Address, timeout: float) -> socket.socket:
     raise first or NoSuchHost(address)
 
 
+def _notice_dead_peers(sock: socket.socket, family: int) -> None:
+    """Ask the kernel to look after a silent peer, as Go does. One that is only slow is none of its business."""
+    if sock.type != socket.SOCK_STREAM or family == socket.AF_UNIX:
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL):
+        sock.setsockopt(socket.IPPROTO_TCP, option, _SILENCE_SECONDS)
+
+
 class NoSuchHost(DialFailed):
     """A name without addresses."""
 
@@ -100,13 +111,14 @@ class NoSuchHost(DialFailed):
         super().__init__(f"dial {_network(address)}: lookup {address.host}: no such host")
 
 
-async def _targets(address: Address) -> list[tuple[int, Any, str]]:
+async def _targets(address: Address, timeout: float) -> list[tuple[int, Any, str]]:
     """Return families, socket addresses, and these as Go writes them."""
     if address.path:
         return [(socket.AF_UNIX, address.path, address.path)]
     loop, kind = asyncio.get_running_loop(), _TYPES[address.is_stream]
     try:
-        found = await loop.getaddrinfo(address.host or "localhost", address.port, type=kind)
+        async with asyncio.timeout(timeout):
+            found = await loop.getaddrinfo(address.host or "localhost", address.port, type=kind)
     except OSError as error:
         raise NoSuchHost(address) from error
     return [(f, a, _joined(a[0] if address.host else "", a[1])) for f, _, _, _, a in found]

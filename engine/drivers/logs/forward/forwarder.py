@@ -162,19 +162,34 @@ class _Forwarder:
 
     async def _run(self) -> None:
         try:
-            await self._deliver_all()
-        except OSError as error:
-            log.error("the log of container %s cannot be delivered: %s", self.container_id, error)
+            while not await self._is_all_delivered():
+                await self._pause(_LONGEST_WAIT)
         finally:
             self._changes.close()
             self._disconnect()
             await asyncio.shield(asyncio.to_thread(self._finish_source))
 
+    async def _is_all_delivered(self) -> bool:
+        """Deliver; tell of a log that cannot be read now, as it may be readable later."""
+        try:
+            await self._deliver_all()
+        except OSError as error:
+            log.error("the log of container %s cannot be read: %s", self.container_id, error)
+            return self._stopping.is_set()
+        return True
+
     def _finish_source(self) -> None:
         """Blocks; call in a thread."""
-        if self._delivered != self._saved:
-            self._source.save(self._delivered)
-        self._source.close()
+        try:
+            if self._delivered != self._saved:
+                self._source.save(self._delivered)
+        except OSError as error:
+            self._not_saved(error)
+        finally:
+            self._source.close()
+
+    def _not_saved(self, error: OSError) -> None:
+        log.warning("the next daemon may send lines of container %s again: %s", self.container_id, error)
 
     async def _deliver_all(self) -> None:
         while True:
@@ -241,4 +256,7 @@ class _Forwarder:
         now = times.now()
         if self._delivered != self._saved and now - self._saved_at >= _SAVE_NANOSECONDS:
             self._saved, self._saved_at = self._delivered, now
-            await asyncio.to_thread(self._source.save, self._saved)
+            try:
+                await asyncio.to_thread(self._source.save, self._saved)
+            except OSError as error:
+                self._not_saved(error)

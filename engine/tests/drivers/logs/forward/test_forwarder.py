@@ -249,3 +249,32 @@ async def test_the_journal(files, log, tmp_path):
             entry = await asyncio.to_thread(journal.recv, 4096)
             assert f"MESSAGE={number}\nCONTAINER_NAME=web\n".encode() in entry
     await forwarders.close()
+
+
+async def test_a_full_disk_does_not_stop_delivery(files, log, collector, monkeypatch, caplog):
+    def full(self, position):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("engine.drivers.logs.forward.source.Source.save", full)
+    forwarders = Forwarders()
+    await forwarders.start(files, to(collector.port))
+    for count in (5, 10):
+        log.write(5)
+        await collector.has(count)
+    await forwarders.close()
+    assert "may send lines of container" in caplog.text
+
+
+async def test_a_log_that_cannot_be_read_for_a_while(files, log, collector, monkeypatch):
+    monkeypatch.setattr("engine.drivers.logs.forward.forwarder._LONGEST_WAIT", 0.05)
+    log.write(3)
+    files.log.rename(files.log.with_name("kept"))
+    files.log.symlink_to("loop")
+    forwarders = Forwarders()
+    await forwarders.start(files, to(collector.port))
+    await asyncio.sleep(0.1)
+    assert collector.received == b""
+    files.log.unlink()
+    files.log.with_name("kept").rename(files.log)
+    assert await collector.has(3) == [0, 1, 2]
+    await forwarders.close()
