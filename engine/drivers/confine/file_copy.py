@@ -25,6 +25,7 @@ from engine.drivers.confine.walk import Found
 from engine.drivers.confine.xattrs import copied, set_on
 from engine.drivers.linux.removal import remove_entry
 
+_MAGIC_END = 262
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -235,8 +236,10 @@ def is_archive(fd: int) -> bool:
     """Tell whether a file is a tar archive, compressed or not; its offset is at its start again."""
     pieces = chunks(fd)
     try:
-        start = next(pieces, b"")
-        return start[257:262] == b"ustar"
+        start = b""
+        while len(start) < _MAGIC_END and (piece := next(pieces, b"")):
+            start += piece
+        return start[257:_MAGIC_END] == b"ustar"
     except ArchiveRefused:
         return False
     finally:
