@@ -113,7 +113,7 @@ class NetworkConnector:
         await self._sandbox.rewrite_resolv_conf(connected)
         hostname = container.config.hostname or ids.short(container.id)
         names_text = etc_files.own_names(hostname, container.config.domainname)
-        await self._edit_hosts(container.id, lambda text: _with_address(text, settings.ip_address, names_text))
+        await self._edit_hosts(container.id, lambda text: _with_addresses(text, settings, names_text))
 
     async def disconnect(self, network_reference: str, reference: str, *, force: bool) -> None:
         """Take a container off a network. Raises WharfError with dockerd's text."""
@@ -143,8 +143,8 @@ class NetworkConnector:
         left = {name: e for name, e in container.networks.items() if name != network.name}
         gone = container.networks.get(network.name, EndpointSettings())
         await self._record(container, left)
-        if gone.ip_address:
-            await self._edit_hosts(container.id, lambda text: _without_address(text, gone.ip_address))
+        if _addresses(gone):
+            await self._edit_hosts(container.id, lambda text: _without_addresses(text, gone))
 
     async def _record(self, container: Container, networks: dict[str, EndpointSettings]) -> Container:
         sandbox = container.sandbox
@@ -174,12 +174,17 @@ def _require_connectable(container: Container, network: Network) -> None:
         raise NetworkPrivate
 
 
-def _with_address(text: str, address: str, names: str) -> str:
-    return f"{text}{address}\t{names}\n" if address else text
+def _addresses(endpoint: EndpointSettings) -> list[str]:
+    return [address for address in (endpoint.ip_address, endpoint.global_ipv6_address) if address]
 
 
-def _without_address(text: str, address: str) -> str:
-    return "".join(line for line in text.splitlines(keepends=True) if line.split("\t", 1)[0] != address)
+def _with_addresses(text: str, endpoint: EndpointSettings, names: str) -> str:
+    return text + "".join(f"{address}\t{names}\n" for address in _addresses(endpoint))
+
+
+def _without_addresses(text: str, endpoint: EndpointSettings) -> str:
+    gone = _addresses(endpoint)
+    return "".join(line for line in text.splitlines(keepends=True) if line.split("\t", 1)[0] not in gone)
 
 
 def _edit(path: Path, edit: Callable[[str], str]) -> None:

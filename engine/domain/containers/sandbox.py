@@ -120,8 +120,8 @@ class SandboxPreparer:
         config, host = container.config, container.host_config
         gateway = next((n.gateway for n in networks.values() if n.gateway), "127.0.0.1")
         names = etc_files.own_names(config.hostname or ids.short(container.id), config.domainname)
-        own = [(n.ip_address, names) for n in networks.values() if n.ip_address]
-        own += [(n.global_ipv6_address, names) for n in networks.values() if n.global_ipv6_address]
+        addresses = (a for n in networks.values() for a in (n.ip_address, n.global_ipv6_address))
+        own = [(address, names) for address in addresses if address]
         extra = [etc_files.extra_host(e, gateway) for e in host.extra_hosts or ()]
         _write(files.hosts, etc_files.hosts_text([*extra, *linked, *own]))
         _write(files.hostname, f"{config.hostname}\n")

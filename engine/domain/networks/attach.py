@@ -7,7 +7,8 @@ namespaces apart: that goes on in the background, and until it is done nobody el
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine, Iterable
+import socket
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 
@@ -25,6 +26,7 @@ from engine.domain.networks.ports import PortPublisher, Published, Target, expos
 from engine.domain.networks.resolver import has_names
 from engine.domain.networks.sandbox import Attached, SandboxRequest
 from engine.domain.networks.table import NetworkTable
+from engine.drivers.dns.server import DnsSockets
 from engine.drivers.firewall.relay import Relay
 from engine.drivers.firewall.rules import Firewall
 from engine.drivers.netlink.interfaces import Interface, ParentRefused, SysctlRefused
@@ -53,6 +55,14 @@ class Kernel:
     relay: Relay
     dns: EmbeddedDns
     direct_routing: bool = False
+
+    async def serve_names(self, live: Live, sockets: DnsSockets) -> None:
+        """Answer a container's questions for names on sockets that were opened inside."""
+
+        async def inside(make: Callable[[], socket.socket]) -> socket.socket:
+            return await self.netlink.inside(live.namespace, make)
+
+        await self.dns.serve(live.request.container_id, sockets, live.request.dns, inside)
 
 
 class Attacher:
@@ -135,7 +145,7 @@ class Attacher:
         except* OSError as group:
             raise link_failure(_first(group)) from group
         if sockets := made.result():
-            await self._kernel.dns.serve(live.request.container_id, sockets, live.request.dns)
+            await self._kernel.serve_names(live, sockets)
 
     async def _hold_ports(self, request: SandboxRequest, planned: list[Planned], gateways: Gateways) -> Published:
         target = port_target(gateways, direct_routing=self._kernel.direct_routing)

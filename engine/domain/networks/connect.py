@@ -59,7 +59,7 @@ class Connector:
             sockets = await self._kernel.netlink.inside(live.namespace, self._kernel.dns.open_inside)
         except OSError as error:
             raise LinkFailed("failed to start the container's name server", error) from error
-        await self._kernel.dns.serve(container_id, sockets, live.request.dns)
+        await self._kernel.serve_names(live, sockets)
 
     async def _plug(self, live: Live, planned: Planned) -> None:
         if planned.interface is None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from engine.domain.networks.resolver import Names, Resolver, Upstream
+from engine.drivers.dns.forward import Opener
 from engine.drivers.dns.server import ADDRESS, DnsServer, DnsSockets, open_sockets
 
 Redirect = Callable[[str, int, int], None]
@@ -31,10 +32,13 @@ class EmbeddedDns:
         """Tell whether a container has its server."""
         return container_id in self._servers
 
-    async def serve(self, container_id: str, sockets: DnsSockets, servers: Sequence[str]) -> None:
-        """Answer a container on sockets that are open; `servers` are those that it asks for by itself."""
+    async def serve(self, container_id: str, sockets: DnsSockets, servers: Sequence[str], opener: Opener) -> None:
+        """Answer a container on sockets that are open.
+
+        `servers` are those that it asks for by itself, through sockets that `opener` opens in its network.
+        """
         self.stop(container_id)
-        server = DnsServer(Resolver(container_id, self._names, self._upstream, servers).answer)
+        server = DnsServer(Resolver(container_id, self._names, self._upstream, servers, opener).answer)
         self._servers[container_id] = server
         await server.start(sockets)
 

@@ -1,7 +1,8 @@
 """What a container on user-defined networks is told when it asks for a name.
 
 Names, aliases, short ids and links of containers on its own networks come first, also as `name.network`; everything
-else is asked of the container's, the daemon's or the host's name servers, unless all its networks are internal.
+else is asked of the container's or the daemon's name servers, from the container's network, or of the host's, from the
+host's; unless all its networks are internal.
 """
 
 import random
@@ -12,10 +13,10 @@ from engine.domain.networks.endpoints import Endpoint, Endpoints
 from engine.domain.networks.plan import in_order
 from engine.domain.networks.table import NetworkTable
 from engine.drivers.dns import messages
-from engine.drivers.dns.forward import Forwarder
+from engine.drivers.dns.forward import Forwarder, Opener
 from engine.drivers.dns.host import HostServers
 
-_ANY = 255
+_OWN_KINDS = (messages.A, messages.AAAA, messages.MX)
 Pairs = list[tuple[Network, Endpoint]]
 
 
@@ -40,10 +41,10 @@ class Names:
     def endpoints_of(self, container_id: str, name: str) -> list[Endpoint]:
         """Return the endpoints that a name stands for, on the first network that knows it."""
         for network, own in self.networks(container_id):
+            short = name.removesuffix(f".{network.name.lower()}")
             found = self._linked(own, name) or self._endpoints.named(network.id, name)
-            suffix = f".{network.name.lower()}"
-            if not found and name.endswith(suffix):
-                found = self._endpoints.named(network.id, name.removesuffix(suffix))
+            if not found and short != name:
+                found = self._linked(own, short) or self._endpoints.named(network.id, short)
             if found:
                 return found
         return []
@@ -72,12 +73,18 @@ def has_names(network: Network) -> bool:
 class Resolver:
     """Answers the questions of one container."""
 
-    def __init__(self, container_id: str, names: Names, upstream: "Upstream", servers: Sequence[str]) -> None:
-        """`servers` are those that the container asks for; none: the daemon's or the host's."""
+    def __init__(
+        self, container_id: str, names: Names, upstream: "Upstream", servers: Sequence[str], opener: Opener
+    ) -> None:
+        """`servers` are those that the container asks for; none: the daemon's or the host's.
+
+        `opener` opens sockets in the container's network.
+        """
         self._container_id = container_id
         self._names = names
         self._upstream = upstream
         self._servers = servers
+        self._opener = opener
 
     async def answer(self, wire: bytes, tcp: bool) -> bytes | None:
         """Return the reply to a message, None for one that deserves none."""
@@ -93,7 +100,7 @@ class Resolver:
             name = self._names.name_of(self._container_id, address) if address else ""
             return messages.with_name(query, name, tcp=tcp) if name else None
         found = self._names.endpoints_of(self._container_id, query.name)
-        if not found or query.kind == _ANY:
+        if not found or query.kind not in _OWN_KINDS:
             return None
         addresses = [_address(e, query.kind) for e in found]
         # Whoever takes the first address gets another one each time.
@@ -103,7 +110,7 @@ class Resolver:
     async def _foreign_answer(self, wire: bytes, query: messages.Query, *, tcp: bool) -> bytes:
         reply = None
         if self._names.external(self._container_id):
-            reply = await self._upstream.ask(wire, query, self._servers, tcp=tcp)
+            reply = await self._upstream.ask(wire, query, self._servers, self._opener, tcp=tcp)
         return reply or messages.failure(query, messages.SERVFAIL)
 
 
@@ -115,10 +122,13 @@ class Upstream:
         self._host = HostServers()
         self._forwarder = Forwarder()
 
-    async def ask(self, wire: bytes, query: messages.Query, servers: Sequence[str], *, tcp: bool) -> bytes | None:
-        """Ask `servers`, or else the daemon's (`--dns`), or else the host's."""
-        asked = servers or self._daemon_servers or await self._host.servers()
-        return await self._forwarder.ask(wire, query, asked, tcp=tcp)
+    async def ask(
+        self, wire: bytes, query: messages.Query, servers: Sequence[str], opener: Opener, *, tcp: bool
+    ) -> bytes | None:
+        """Ask `servers`, or else the daemon's (`--dns`), through `opener`; or else the host's, from the host."""
+        if asked := servers or self._daemon_servers:
+            return await self._forwarder.ask(wire, query, asked, opener, tcp=tcp)
+        return await self._forwarder.ask(wire, query, await self._host.servers(), tcp=tcp)
 
 
 def _address(endpoint: Endpoint, kind: int) -> str:

@@ -88,7 +88,7 @@ class NetworkRestorer:
             return
         try:
             sockets = await self._kernel.netlink.inside(live.namespace, self._kernel.dns.open_inside)
-            await self._kernel.dns.serve(container_id, sockets, live.request.dns)
+            await self._kernel.serve_names(live, sockets)
         except OSError as error:
             log.error("container %s has no name server: %s", live.request.name, error)
 

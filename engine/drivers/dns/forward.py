@@ -1,15 +1,23 @@
-"""Asks other name servers, from the host's namespace: each question from a port of its own under a random number."""
+"""Asks other name servers: each question from a port of its own under a random number."""
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+import socket
+from collections.abc import Awaitable, Callable, Sequence
 
-from engine.drivers.dns.messages import SERVFAIL, Query, answers, code_of, with_id
+from engine.drivers.dns.messages import REFUSED, SERVFAIL, Query, answers, code_of, with_id
 
 _PORT = 53
 _PATIENCE = 4.0  # seconds for all servers together: resolvers in C libraries wait five
 _SHORTEST = 1.0
 _OUTSTANDING = 4096
+
+Opener = Callable[[Callable[[], socket.socket]], Awaitable[socket.socket]]
+
+
+async def on_host(make: Callable[[], socket.socket]) -> socket.socket:
+    """Open a socket in the host's own namespace."""
+    return make()
 
 
 class Forwarder:
@@ -19,47 +27,68 @@ class Forwarder:
         self._port = port
         self._turns = asyncio.Semaphore(_OUTSTANDING)
 
-    async def ask(self, wire: bytes, query: Query, servers: Sequence[str], *, tcp: bool) -> bytes | None:
-        """Return the first answer that is not a failure, else the last failure, None where nobody answers."""
+    async def ask(
+        self, wire: bytes, query: Query, servers: Sequence[str], opener: Opener = on_host, *, tcp: bool
+    ) -> bytes | None:
+        """Return the first answer that is neither a failure nor a refusal, None where there is none.
+
+        `opener` opens the sockets in the network namespace from which the servers are to be asked.
+        """
         patience = max(_PATIENCE / max(len(servers), 1), _SHORTEST)
-        failed: bytes | None = None
         async with self._turns:
             for server in servers:
-                reply = await self._ask_one(wire, query, server, tcp=tcp, patience=patience)
-                if reply is not None and code_of(reply) != SERVFAIL:
+                number = secrets.randbits(16)
+                exchange = self._over_tcp if tcp else self._over_udp
+                try:
+                    async with asyncio.timeout(patience):
+                        reply = await exchange(with_id(wire, number), query, server, opener)
+                except (OSError, TimeoutError, asyncio.IncompleteReadError):
+                    continue
+                if answers(reply, query, number) and code_of(reply) not in (SERVFAIL, REFUSED):
                     return with_id(reply, query.id)
-                failed = reply or failed
-        return with_id(failed, query.id) if failed else None
+        return None
 
-    async def _ask_one(self, wire: bytes, query: Query, server: str, *, tcp: bool, patience: float) -> bytes | None:
-        number = secrets.randbits(16)
-        question = with_id(wire, number)
-        try:
-            async with asyncio.timeout(patience):
-                if tcp:
-                    reply = await self._over_tcp(question, server)
-                    return reply if answers(reply, query, number) else None
-                return await self._over_udp(question, server, query, number)
-        except (OSError, TimeoutError, asyncio.IncompleteReadError):
-            return None
-
-    async def _over_udp(self, question: bytes, server: str, query: Query, number: int) -> bytes:
+    async def _over_udp(self, question: bytes, query: Query, server: str, opener: Opener) -> bytes:
         loop = asyncio.get_running_loop()
-        protocol = _Exchange(loop, query, number)
-        transport, _ = await loop.create_datagram_endpoint(lambda: protocol, remote_addr=(server, self._port))
+        protocol = _Exchange(loop, query, int.from_bytes(question[:2], "big"))
+        sock = await opener(lambda: _connected(server, self._port))
+        transport, _ = await loop.create_datagram_endpoint(lambda: protocol, sock=sock)
         try:
             transport.sendto(question)
             return await protocol.reply
         finally:
             transport.close()
 
-    async def _over_tcp(self, question: bytes, server: str) -> bytes:
-        reader, writer = await asyncio.open_connection(server, self._port)
+    async def _over_tcp(self, question: bytes, query: Query, server: str, opener: Opener) -> bytes:
+        del query
+        sock = await opener(lambda: _socket(server, socket.SOCK_STREAM))
+        try:
+            await asyncio.get_running_loop().sock_connect(sock, (server, self._port))
+            reader, writer = await asyncio.open_connection(sock=sock)
+        except BaseException:
+            sock.close()
+            raise
         try:
             writer.write(len(question).to_bytes(2, "big") + question)
             return await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big"))
         finally:
             writer.close()
+
+
+def _socket(server: str, kind: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in server else socket.AF_INET
+    return socket.socket(family, kind | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+
+
+def _connected(server: str, port: int) -> socket.socket:
+    """Return a datagram socket for one server. Raises OSError where there is no way to it."""
+    sock = _socket(server, socket.SOCK_DGRAM)
+    try:
+        sock.connect((server, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 class _Exchange(asyncio.DatagramProtocol):

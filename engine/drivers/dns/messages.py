@@ -5,7 +5,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-A, PTR, AAAA, OPT = 1, 12, 28, 41
+A, PTR, MX, AAAA, OPT = 1, 12, 15, 28, 41
 NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED = range(6)
 TTL = 600
 _IN = 1
@@ -96,9 +96,11 @@ def failure(query: Query, code: int) -> bytes:
 def _reply(query: Query, data: Sequence[bytes], *, tcp: bool) -> bytes:
     flags = _QR | (query.flags & _RD) | _RA
     records = [_POINTER_TO_QUESTION + _RECORD.pack(query.kind, _IN, TTL, len(d)) + d for d in data]
-    length = _HEADER.size + len(query.question) + sum(map(len, records))
-    if not tcp and length > query.size:
-        return _HEADER.pack(query.id, flags | _TC, 1, 0, 0, 0) + query.question
+    room = query.size - _HEADER.size - len(query.question)
+    if not tcp and sum(map(len, records)) > room:
+        # As many as fit; whoever wants all of them asks again over TCP.
+        flags |= _TC
+        records = records[: room // max(map(len, records))]
     return _HEADER.pack(query.id, flags, 1, len(records), 0, 0) + query.question + b"".join(records)
 
 

@@ -8,6 +8,7 @@ from engine.core.model.network import EndpointSettings
 from engine.domain.networks.request import NetworkRequest
 from engine.domain.networks.resolver import Names, Resolver
 from engine.drivers.dns import messages
+from engine.drivers.dns.forward import on_host
 from engine.tests.domain.networks.fakes import World, request
 from engine.tests.drivers.dns.test_messages import question
 
@@ -16,7 +17,7 @@ class Upstream:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    async def ask(self, wire, query, servers, *, tcp):
+    async def ask(self, wire, query, servers, opener, *, tcp):
         self.asked.append(query.name)
 
 
@@ -33,7 +34,7 @@ async def world(tmp_path):
 def _resolver(world, name):
     names = Names(world.networks._table, world.networks._endpoints)
     upstream = Upstream()
-    return names, upstream, Resolver(name[0] * 64, names, upstream, ())
+    return names, upstream, Resolver(name[0] * 64, names, upstream, (), on_host)
 
 
 def _found(names, container, name):
@@ -69,6 +70,7 @@ async def test_links_are_names_of_their_own(world):
     await world.networks.attach(replace(request("app"), networks=linked))
     names, _, _ = _resolver(world, "app")
     assert _found(names, "app", "site") == ["web"]
+    assert _found(names, "app", "site.front") == ["web"]
     assert _found(names, "web", "site") == []
 
 

@@ -69,18 +69,36 @@ async def test_questions_are_passed_on_and_keep_their_number() -> None:
 
 
 async def test_a_server_that_fails_is_followed_by_the_next() -> None:
+    codes = [messages.SERVFAIL, messages.REFUSED, messages.NXDOMAIN]
+
     async def fail(wire: bytes, tcp: bool) -> bytes:
-        return messages.failure(messages.parse_query(wire), messages.SERVFAIL)
+        return messages.failure(messages.parse_query(wire), codes.pop(0))
 
     failing, sockets = await _started(fail)
     udp, _ = sockets.ports
     wire = question("web")
     query = messages.parse_query(wire)
-    reply = await Forwarder(udp).ask(wire, query, ["127.0.0.11"], tcp=False)
+    reply = await Forwarder(udp).ask(wire, query, ["127.0.0.11"] * 3, tcp=False)
     assert reply is not None
-    assert messages.code_of(reply) == messages.SERVFAIL
+    assert messages.code_of(reply) == messages.NXDOMAIN
+    codes[:] = [messages.SERVFAIL]
+    assert await Forwarder(udp).ask(wire, query, ["127.0.0.11"], tcp=False) is None
     failing.close()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nobody:
         nobody.bind(("127.0.0.1", 0))
         free = nobody.getsockname()[1]
     assert await Forwarder(free).ask(wire, query, ["127.0.0.1"], tcp=False) is None
+
+
+async def test_sockets_are_opened_where_the_caller_says() -> None:
+    upstream, sockets = await _started(_addresses)
+    wire, opened = question("web"), []
+
+    async def opener(make):
+        opened.append(make())
+        return opened[-1]
+
+    for tcp, port in zip((False, True), sockets.ports, strict=True):
+        assert await Forwarder(port).ask(wire, messages.parse_query(wire), ["127.0.0.11"], opener, tcp=tcp)
+    assert [s.type for s in opened] == [socket.SOCK_DGRAM, socket.SOCK_STREAM]
+    upstream.close()
