@@ -17,6 +17,7 @@ from engine.core.signals import parse_signal
 from engine.domain.images.failures import NotAChange
 
 _SHELL = ["/bin/sh", "-c"]
+_UNFIT = ("ADD", "ARG", "COPY", "FROM", "MAINTAINER", "RUN", "SHELL")
 _PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?")
 _PAIR = re.compile(r"""((?:\\.|"(?:\\.|[^"\\])*"|'[^']*'|[^\s"'\\])+)""")
 _QUOTES = re.compile(r"""\\(.)|"((?:\\.|[^"\\])*)"|'([^']*)'|([^\\"']+)""")
@@ -35,7 +36,7 @@ def apply(config: ContainerConfig, changes: Sequence[str]) -> ContainerConfig:
             word, _, rest = line.strip().partition(" ")
             instruction = _INSTRUCTIONS.get(word.upper())
             if instruction is None:
-                raise NotAChange(word.upper())
+                raise NotAChange(word if word.upper() not in _UNFIT else word.upper())
             config = instruction(config, rest.strip())
     return config
 
@@ -110,6 +111,9 @@ def _expose(config: ContainerConfig, text: str) -> ContainerConfig:
     ports = dict(config.exposed_ports or {})
     for word in text.split():
         match = _PORT.fullmatch(word)
+        _, slash, protocol = word.partition("/")
+        if slash and protocol not in ("tcp", "udp", "sctp"):
+            raise InvalidChange(f"Invalid proto: {protocol}")
         if match is None or not all(int(n) < 65536 for n in match.groups()[:2] if n):
             raise InvalidChange(f"Invalid containerPort: {word}")
         first, last = int(match[1]), int(match[2] or match[1])
@@ -140,7 +144,8 @@ def _workdir(config: ContainerConfig, text: str) -> ContainerConfig:
 
 
 def _stop_signal(config: ContainerConfig, text: str) -> ContainerConfig:
-    parse_signal(_single("STOPSIGNAL", text))
+    if not _single("STOPSIGNAL", text).isdigit():  # A number is judged where it is used.
+        parse_signal(text)
     return replace(config, stop_signal=text)
 
 

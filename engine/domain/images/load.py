@@ -1,6 +1,7 @@
 """`docker load`: images out of an archive, exactly as they were when they were saved."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 from engine.core import digest as digests
@@ -18,7 +19,7 @@ from engine.domain.images.progress import Sink, Text
 from engine.domain.images.pull import Stores, require_layers
 from engine.domain.images.unpack import layer_sources
 from engine.domain.images.unpack_archive import ArchiveFiles
-from engine.drivers.storage.inflate import decompressed
+from engine.drivers.storage.inflate import DecompressionFailed, decompressed
 from engine.drivers.storage.tar_stream import Bytes, TarReader
 
 
@@ -38,7 +39,8 @@ class Loader:
         with self._stores.garbage.lease() as lease:
             files = ArchiveFiles(self._stores.content, lease)
             await files.read(TarReader(source))
-            await source.drain()
+            with contextlib.suppress(DecompressionFailed):  # Behind the archive's end anything may follow.
+                await source.drain()
             images = await self._images(files, lease)
             for image in images:
                 stored = await self._describe(image.target, lease)

@@ -4,18 +4,18 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from engine.core.errors import InvalidParameter
+from engine.core.errors import Internal
 from engine.drivers.registry.failures import UnexpectedStatus
 from engine.drivers.registry.repository import chunks_of
 from engine.drivers.registry.settings import Endpoint
 from engine.drivers.registry.transport import Transport
 
 
-class UnusableURL(InvalidParameter):
+class UnusableURL(Internal):
     """Neither http nor https."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(f"unusable source {url}")
+        super().__init__(f'Get "{url}": unsupported protocol scheme "{url.partition(":")[0]}"')
 
 
 class NotServed(UnexpectedStatus):
