@@ -107,7 +107,10 @@ def test_what_is_denied_does_not_happen(cli: DockerCli, api: RawHttp, plugin: Au
 
 
 def test_a_plugin_that_fails_lets_nothing_pass(api: RawHttp, plugin: AuthorizationPlugin) -> None:
-    failures = ((500, b'{"Err": "broken"}'), "AuthZPlugin.AuthZReq: broken"), ((500, b"oops"), "AuthZPlugin.AuthZReq: oops")
+    failures = (
+        ((500, b'{"Err": "broken"}'), "AuthZPlugin.AuthZReq: broken"),
+        ((500, b"oops"), "AuthZPlugin.AuthZReq: oops"),
+    )
     for reply, reason in failures:
         plugin.requests["volumes/create"] = reply
         answer = api.post("/volumes/create", {"Name": "failed"})
@@ -210,7 +213,11 @@ def test_a_client_is_known_by_its_certificate(
     engine: Daemon, suite: Suite, cli: DockerCli, plugin: AuthorizationPlugin
 ) -> None:
     directory = suite.scratch / "authz-ca"
-    files = [f"--tlscacert={directory}/ca.crt", f"--tlscert={directory}/someone.crt", f"--tlskey={directory}/someone.key"]
+    files = [
+        f"--tlscacert={directory}/ca.crt",
+        f"--tlscert={directory}/someone.crt",
+        f"--tlskey={directory}/someone.key",
+    ]
     argv = [cli.binary, "-H", f"tcp://127.0.0.1:{_PORT}", "--tlsverify", *files, "volume", "ls", "-q"]
     environment = {key: value for key, value in cli.environment.items() if key != "DOCKER_HOST"}
     subprocess.run(engine.namespaces.command(argv), env=environment, check=True, capture_output=True)

@@ -208,7 +208,9 @@ def test_the_volumes_of_a_plugin_that_is_gone_are_not_replaced(cli: DockerCli, a
 
 
 @pytest.mark.wharfd_only("dockerd ends containers with itself")
-def test_a_killed_daemon_knows_volumes_and_their_users_again(cli: DockerCli, driver: VolumePlugin, engine: Daemon) -> None:
+def test_a_killed_daemon_knows_volumes_and_their_users_again(
+    cli: DockerCli, driver: VolumePlugin, engine: Daemon
+) -> None:
     cli.ok("volume", "create", "-d", driver.name, "--label", "a=b", "data")
     cli.ok("run", "-d", "--name", "user", "-v", "data:/dd", "busybox", "sleep", "600")
     engine.kill()

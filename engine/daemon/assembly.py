@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from engine.api.app import Handlers
@@ -15,6 +16,7 @@ from engine.daemon.builder import build_builder
 from engine.daemon.buildkit import BuildKit, build_buildkit
 from engine.daemon.containers import Containers, build_containers
 from engine.daemon.drivers import Drivers, registry_settings, start_drivers
+from engine.daemon.plugins import Plugins, build_plugins
 from engine.daemon.resources import Resources, build_resources, gc_policy
 from engine.daemon.routes import build_handlers
 from engine.daemon.system import build_system, info_settings, system_handlers
@@ -32,6 +34,15 @@ class AuthorizerUnusable(Internal):
         super().__init__(f"failed to validate authorization plugin: {reason}")
 
 
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What is built upon containers and resources."""
+
+    buildkit: BuildKit
+    plugins: Plugins
+    system: System
+
+
 class Daemon:
     """All parts, and the order in which they come back to life and stop."""
 
@@ -41,19 +52,21 @@ class Daemon:
         drivers: Drivers,
         resources: Resources,
         containers: Containers,
-        buildkit: BuildKit,
-        system: System,
+        services: Services,
     ) -> None:
+        buildkit = services.buildkit
         self.config = config
         self.buildkit = buildkit
         self.handlers: Sequence[Handlers] = [
             *build_handlers(config, drivers, resources, containers),
             classic_handlers(config, drivers, resources, buildkit.builder),
             *buildkit.handlers,
-            *system_handlers(system, drivers, resources, containers, buildkit.builder),
+            *system_handlers(services.system, drivers, resources, containers, buildkit.builder),
+            services.plugins.handlers(resources),
         ]
         self.authorizers = resources.authorizers
-        self._system = system
+        self._system = services.system
+        self._plugins = services.plugins
         self._drivers = drivers
         self._resources = resources
         self._containers = containers
@@ -61,6 +74,7 @@ class Daemon:
 
     async def restore(self) -> None:
         """Find everything as it is, finish what was interrupted, then look after it. Raises OSError, WharfError."""
+        await self._plugins.lifecycle.restore()
         await self._resources.volumes.restore()
         await self._builder.restore()
         await remove_orphans(self._containers.table, self._drivers.overlay, self._containers.paths)
@@ -100,6 +114,7 @@ class Daemon:
             await watcher.close()
         await self._containers.supervisor.close()
         self._containers.execs.close()
+        await self._plugins.close()
         await self.buildkit.close()
         await self._builder.close()
         await self._resources.close()
@@ -116,4 +131,5 @@ async def assemble(config: Config) -> Daemon:
     builder = build_builder(config, drivers, resources, containers)
     system = build_system(config, drivers, resources, containers, abilities)
     buildkit = build_buildkit(config, drivers, resources, builder, system.engine_id)
-    return Daemon(config, drivers, resources, containers, buildkit, system)
+    plugins = await build_plugins(config, drivers, resources)
+    return Daemon(config, drivers, resources, containers, Services(buildkit, plugins, system))

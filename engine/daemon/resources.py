@@ -21,7 +21,7 @@ from engine.domain.networks.networks import NetworkDrivers, Networks
 from engine.domain.networks.settings import DEFAULT_MTU, DEFAULT_POOLS, AddressPool, NetworkSettings
 from engine.domain.plugins.authorize import Authorizers
 from engine.domain.plugins.directory import PluginDirectory
-from engine.domain.plugins.none_installed import NoneInstalled
+from engine.domain.plugins.table import PluginTable
 from engine.domain.plugins.volume_drivers import PluginVolumeDrivers
 from engine.domain.volumes.volumes import Volumes
 from engine.drivers.linux.disk import used_percent
@@ -43,6 +43,7 @@ class Resources:
     downloader: Downloader
     networks: Networks
     volumes: Volumes
+    installed: PluginTable
     plugins: PluginDirectory
     authorizers: Authorizers
     volume_drivers: PluginVolumeDrivers
@@ -67,7 +68,8 @@ async def build_resources(config: Config, drivers: Drivers) -> Resources:
     kernel = NetworkDrivers(drivers.netlink, drivers.firewall, drivers.host_ports)
     networks = Networks(drivers.store, bus, kernel, network_settings(config))
     await networks.start()
-    plugins = PluginDirectory(_plugin_places(config), NoneInstalled())
+    installed = await asyncio.to_thread(PluginTable, drivers.store)
+    plugins = PluginDirectory(_plugin_places(config), installed)
     volume_drivers = PluginVolumeDrivers(plugins)
     images, announcer = Images(catalog, garbage, unpacker), Announcer(bus)
     # What it deletes is used by no container at all, so none of them runs.
@@ -81,6 +83,7 @@ async def build_resources(config: Config, drivers: Drivers) -> Resources:
         downloader=Downloader(drivers.content, config.max_concurrent_downloads or 3, config.max_download_attempts),
         networks=networks,
         volumes=Volumes(drivers.store, drivers.volumes, bus, drivers.confine.tree_size, volume_drivers),
+        installed=installed,
         plugins=plugins,
         authorizers=Authorizers(plugins, config.authorization_plugins),
         volume_drivers=volume_drivers,

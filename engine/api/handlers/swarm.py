@@ -1,12 +1,9 @@
-"""What needs a swarm answers that there is none; plugins: there are none."""
+"""What needs a swarm answers that there is none."""
 
 from aiohttp import web
 
 from engine.api.routing import Route
-from engine.api.transport import reply
-from engine.api.wire import query
-from engine.core.errors import InvalidParameter, NotFound, Unavailable
-from engine.core.filters import require_known
+from engine.core.errors import InvalidParameter, Unavailable
 
 _PARTS = ("swarm", "services", "nodes", "tasks", "secrets", "configs")
 
@@ -35,15 +32,8 @@ class SwarmUnsupported(InvalidParameter):
         super().__init__("swarm mode is not supported")
 
 
-class PluginNotFound(NotFound):
-    """No plugin has that name."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f'plugin "{name}" not found')
-
-
 class SwarmHandlers:
-    """The routes below /swarm, /services, /nodes, /tasks, /secrets, /configs and /plugins."""
+    """The routes below /swarm, /services, /nodes, /tasks, /secrets and /configs."""
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -55,11 +45,6 @@ class SwarmHandlers:
             Route("POST", "/swarm/leave", self.leave),
             *refused,
             *below,
-            Route("GET", "/plugins", self.plugins),
-            Route("GET", "/plugins/{name:.*}/json", self.plugin),
-            Route("DELETE", "/plugins/{name:.*}", self.plugin),
-            Route("POST", "/plugins/{name:.*}/enable", self.plugin),
-            Route("POST", "/plugins/{name:.*}/disable", self.plugin),
         ]
 
     async def refuse(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -73,12 +58,3 @@ class SwarmHandlers:
     async def leave(self, request: web.BaseRequest) -> web.StreamResponse:
         """POST /swarm/leave."""
         raise NotInASwarm
-
-    async def plugins(self, request: web.BaseRequest) -> web.StreamResponse:
-        """GET /plugins."""
-        require_known(query.filters(request), ("enabled", "capability"))
-        return reply.json([])
-
-    async def plugin(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Anything about one plugin."""
-        raise PluginNotFound(request["name"])

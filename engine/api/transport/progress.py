@@ -16,8 +16,8 @@ from engine.core.errors import WharfError
 class ProgressStream:
     """Lines of JSON that end in CR LF, as Docker's jsonmessage readers expect them."""
 
-    def __init__(self, request: web.BaseRequest) -> None:
-        self._stream = ByteStream(request, "application/json")
+    def __init__(self, request: web.BaseRequest, headers: dict[str, str] | None = None) -> None:
+        self._stream = ByteStream(request, "application/json", headers)
 
     @property
     def begun(self) -> bool:

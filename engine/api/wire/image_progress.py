@@ -4,7 +4,7 @@ from typing import Any
 
 from engine.core.units import human_size
 from engine.domain.images.documents import descriptor_json
-from engine.domain.images.progress import IndexNarrowed, Line, Note, Step, Text
+from engine.domain.images.progress import IndexNarrowed, Line, Note, Sent, Step, Text
 
 _BAR = 50
 
@@ -15,6 +15,8 @@ def encode_line(line: Line) -> dict[str, Any]:
         return {"stream": line.stream}
     if isinstance(line, IndexNarrowed):
         return {"progressDetail": {}, "aux": _narrowed(line)}
+    if isinstance(line, Sent):
+        return {"progressDetail": {}, "aux": {"Tag": line.tag, "Digest": line.digest, "Size": line.size}}
     if isinstance(line, Note):
         return {"status": line.status, "id": line.id} if line.id else {"status": line.status}
     return _step(line)

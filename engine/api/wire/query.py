@@ -67,6 +67,11 @@ def integer(request: web.BaseRequest, name: str, default: int | None = 0) -> int
     return _number(value) if value else default
 
 
+def required_number(request: web.BaseRequest, name: str) -> int:
+    """Return a number that must be there. Raises NotANumber."""
+    return _number(text(request, name))
+
+
 def required_integer(request: web.BaseRequest, name: str) -> int:
     """Return the number of a terminal's dimension, 32 bits. Raises InvalidDimension, where it is absent, too."""
     value = request.query.get(name, "")

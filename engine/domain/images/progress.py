@@ -41,6 +41,15 @@ class IndexNarrowed:
     manifest: Descriptor
 
 
-Line = Note | Step | Text | IndexNarrowed
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What a registry has now under a tag; `size` is the manifest's, in bytes."""
+
+    tag: str
+    digest: str
+    size: int
+
+
+Line = Note | Step | Text | IndexNarrowed | Sent
 Sink = Callable[[Line], Awaitable[None]]
 """Takes a line; waits while the client is slow; raises ConnectionError when it is gone."""

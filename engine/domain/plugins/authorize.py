@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 
 from engine.core.errors import Forbidden, Internal, WharfError
+from engine.core.model.plugin import InstalledPlugin
 from engine.domain.plugins.directory import Plugin, PluginDirectory
 from engine.drivers.plugins import authorization
 from engine.drivers.plugins.authorization import CAPABILITY, Answered, Question, Verdict
@@ -45,9 +46,9 @@ class Authorizers:
         """Ask these plugins from now on."""
         self.names = tuple(dict.fromkeys(names))
 
-    def drop(self, name: str) -> None:
-        """Ask a plugin no longer, which has been disabled."""
-        self.names = tuple(n for n in self.names if n != name)
+    def drop(self, plugin: InstalledPlugin) -> None:
+        """Ask an installed plugin no longer, which is being disabled."""
+        self.names = tuple(n for n in self.names if plugin.name not in (n, f"{n}:latest"))
 
     async def require_all(self) -> None:
         """Raise the reason, a WharfError, for which one of them cannot be used."""

@@ -80,9 +80,8 @@ class PluginDirectory:
         return sorted([*installed, *(p for p in legacy if p.name not in taken)], key=lambda p: p.name)
 
     def known(self, capability: str) -> list[str]:
-        """Return the names of those that have been used so far, without asking any."""
-        names = {p.name for p in self._active.values() if capability in p.implements}
-        return sorted(names | {p.name for p in self._installed.enabled(capability)})
+        """Return the names of those that run by themselves and have been used so far, without asking any."""
+        return sorted(p.name for p in self._active.values() if capability in p.implements)
 
     def acquire(self, name: str) -> None:
         """Note one more use of a plugin."""

@@ -31,6 +31,13 @@ class DriverFailed(Internal):
     """A volume driver cannot be used, or did not do what it was asked."""
 
 
+class DriverDisabled(Conflict):
+    """The plugin is installed and does not run."""
+
+    def __init__(self, operation: str, name: str, driver: str, reason: str) -> None:
+        super().__init__(f"{operation} {name}: error looking up volume plugin {driver}: {reason}")
+
+
 class VolumeNameTaken(Conflict):
     """Another driver has a volume of that name."""
 

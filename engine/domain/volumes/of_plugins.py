@@ -10,10 +10,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from engine.core.errors import NotFound, WharfError
+from engine.core.errors import Conflict, NotFound, WharfError
 from engine.core.model.volume import Volume
 from engine.domain.volumes.drivers import VolumeDriver, VolumeDrivers
 from engine.domain.volumes.failures import (
+    DriverDisabled,
     DriverFailed,
     DriverMissing,
     PluginMountFailed,
@@ -55,7 +56,7 @@ class PluginVolumes:
             return await self._search(name)
         try:
             driver = await self._lookup("get", name, record.driver)
-        except DriverMissing as error:
+        except (DriverMissing, DriverDisabled) as error:
             if for_sure:
                 raise DriverFailed(str(error)) from error
             return None
@@ -202,6 +203,8 @@ class PluginVolumes:
             return await self._drivers.driver(driver)
         except NotFound as error:
             raise DriverMissing(operation, name, driver, str(error)) from error
+        except Conflict as error:
+            raise DriverDisabled(operation, name, driver, str(error)) from error
         except WharfError as error:
             raise DriverFailed(f"{operation} {name}: error looking up volume plugin {driver}: {error}") from error
 

@@ -67,13 +67,14 @@ class RemoteVolumeDriver:
         return [self._volume(v, v["Name"]) for v in found if isinstance(v, dict) and isinstance(v.get("Name"), str)]
 
     def _volume(self, found: Mapping[str, Any], name: str) -> Volume:
-        status = found.get("Status")
+        """The mountpoint is shown as the plugin says it, though it may be one of its own tree's, as dockerd does."""
+        status, mountpoint = found.get("Status"), found.get("Mountpoint")
         return Volume(
             name=name,
             created_at=_instant(found.get("CreatedAt")),
             driver=self.name,
-            mountpoint=self._host_path(found.get("Mountpoint")),
-            status=status if isinstance(status, dict) else None,
+            mountpoint=mountpoint if isinstance(mountpoint, str) else "",
+            status=dict(sorted(status.items())) if isinstance(status, dict) else None,
         )
 
     async def create(self, name: str, options: Mapping[str, str] | None) -> None:
@@ -87,14 +88,12 @@ class RemoteVolumeDriver:
     async def mount(self, name: str, user: str) -> str:
         """Make a volume's data available for `user`; return its path. Raises as `remove`."""
         answer = await self._call("Mount", {"Name": name, "ID": user})
-        return self._host_path(answer.get("Mountpoint"))
+        path = answer.get("Mountpoint")
+        return self._on_host(path) if isinstance(path, str) and path else ""
 
     async def unmount(self, name: str, user: str) -> None:
         """Let `user` use a volume no longer. Raises as `remove`."""
         await self._call("Unmount", {"Name": name, "ID": user})
-
-    def _host_path(self, path: object) -> str:
-        return self._on_host(path) if isinstance(path, str) and path else ""
 
     async def _call(
         self, method: str, arguments: Mapping[str, Any], *, patient: bool = True, timeout: float = 0

@@ -22,10 +22,14 @@ class DiskFailed(Internal):
 
 
 async def answer(
-    request: web.BaseRequest, work: Callable[[Sink], Awaitable[None]], *, begin: bool = False
+    request: web.BaseRequest,
+    work: Callable[[Sink], Awaitable[None]],
+    *,
+    begin: bool = False,
+    headers: dict[str, str] | None = None,
 ) -> web.StreamResponse:
     """Do the work and send its lines. An error before the first line is a status, unless `begin` sends one at once."""
-    stream = ProgressStream(request)
+    stream = ProgressStream(request, headers)
     if begin:
         await stream.begin()
 

@@ -1,0 +1,40 @@
+"""Where an installed plugin's things are."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class PluginPaths:
+    """`data` is `<data-root>/plugins`, `run` is `<exec-root>/installed-plugins`."""
+
+    data: Path
+    run: Path
+
+    def prepare(self) -> None:
+        """Make the directories. Blocks; used at start-up only."""
+        for directory in (self.data / "propagated", self.run):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def propagated(self, plugin_id: str) -> Path:
+        """Return the directory that mounts of the plugin appear below, on the host, too."""
+        return self.data / "propagated" / plugin_id
+
+    def bundle(self, plugin_id: str) -> Path:
+        """Return the OCI bundle of a run; while it exists, a run has not been tidied up."""
+        return self.run / plugin_id
+
+    def sockets(self, plugin_id: str) -> Path:
+        """Return what the plugin has as /run/docker/plugins."""
+        return self.run / plugin_id / "sockets"
+
+    def rootfs(self, plugin_id: str) -> Path:
+        """Return where its tree is mounted."""
+        return self.data / "overlay" / plugin_id / "merged"
+
+    def on_host(self, plugin_id: str, propagated_mount: str, path: str) -> str:
+        """Return where on the host a path of the plugin's is."""
+        inside = propagated_mount.rstrip("/")
+        if inside and (path == inside or path.startswith(f"{inside}/")):
+            return str(self.propagated(plugin_id) / path[len(inside) :].lstrip("/"))
+        return str(self.rootfs(plugin_id) / path.lstrip("/"))
