@@ -18,7 +18,7 @@ from engine.domain.builder.dockerfile.convert.convert import Conversion, convert
 from engine.domain.builder.dockerfile.convert.graft import graft
 from engine.domain.builder.dockerfile.convert.outline import Summary
 from engine.domain.builder.dockerfile.convert.settings import Settings, SourceFile
-from engine.domain.builder.dockerfile.failures import InstructionWrong, ParseFailed
+from engine.domain.builder.dockerfile.failures import InstructionWrong, Lines, ParseFailed
 from engine.domain.builder.dockerfile.lint import Lint, Violation
 from engine.domain.builder.dockerfile.parser import directives_of
 from engine.domain.builder.dockerfile.read import read
@@ -186,10 +186,14 @@ def _check_syntax(options: Mapping[str, str], source: SourceFile) -> None:
 
 
 def _failed(error: ParseFailed, source: SourceFile) -> InvalidParameter:
-    first, last = error.lines
-    if not first and not last:
+    if error.lines == (0, 0):
         return InstructionWrong(str(error))
-    return SourceFailed(str(error), [SourceRange(source.filename, first, last, source.data)])
+    return SourceFailed(str(error), _ranges(source, error.lines))
+
+
+def _ranges(source: SourceFile, lines: Lines) -> list[SourceRange]:
+    """Return each line on its own."""
+    return [SourceRange(source.filename, line, line, source.data) for line in range(lines[0], lines[1] + 1)]
 
 
 def _warn(sources: _Sources, violations: Sequence[Violation]) -> None:
@@ -197,7 +201,7 @@ def _warn(sources: _Sources, violations: Sequence[Violation]) -> None:
     assert sources.main.definition is not None
     vertex, source = digest_of(sources.main.definition.vertex), sources.file
     for violation in violations:
-        rule, (first, last) = violation.rule, violation.lines
+        rule = violation.rule
         sources.trees.job.progress.send(
             WarningEvent(
                 vertex,
@@ -205,7 +209,7 @@ def _warn(sources: _Sources, violations: Sequence[Violation]) -> None:
                 [rule.description],
                 rule.url,
                 1,
-                [SourceRange(source.filename, first, last, source.data)],
+                _ranges(source, violation.lines),
                 source.filename,
                 source.data,
             )

@@ -75,6 +75,7 @@ class _Parser:
         self._at = 0
         self._source = Source()
         self._comments: list[str] = []
+        self._directive_lines = 0
 
     def run(self) -> Source:
         self._read_directives()
@@ -94,6 +95,7 @@ class _Parser:
             match = _DIRECTIVE.fullmatch(line.strip())
             if match is None or match[1].lower() not in _DIRECTIVES:
                 return
+            self._directive_lines = number + 1
             name = match[1].lower()
             if name in self._source.directives:
                 raise Unreadable(f"only one {name} parser directive can be used", (number, number))
@@ -121,7 +123,7 @@ class _Parser:
         self._comments = []
 
     def _comment(self, text: str) -> None:
-        self._comments = [*self._comments, text] if text else []
+        self._comments = [*self._comments, text] if text and self._at > self._directive_lines else []
 
     def _joined(self, line: str, start: int) -> str:
         """Return an instruction's lines as one, without what continues them, comments and blank lines."""

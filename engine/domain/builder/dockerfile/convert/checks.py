@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from engine.core import references
 from engine.core.model.image import Platform
 from engine.domain.builder.dockerfile.failures import InstructionWrong
-from engine.domain.builder.dockerfile.instructions import Dockerfile, From, Instruction, Single, Stage
+from engine.domain.builder.dockerfile.instructions import Arg, Dockerfile, From, Instruction, Single, Stage
 from engine.domain.builder.dockerfile.lint import Lint
 from engine.domain.builder.dockerfile.shell import Expansion, expand
 from engine.domain.builder.dockerfile.suggest import did_you_mean
@@ -22,9 +22,13 @@ def check_file(file: Dockerfile, lint: Lint) -> None:
     """Check continuations, casing and the names of stages."""
     for lines in file.blank_continuations:
         lint.report("NoEmptyContinuation", (lines[1], lines[1]))
+    for each in file.globals:
+        _check_description(each, [name for name, _ in each.arguments], lint)
     for stage in file.stages:
         _check_from(stage.begin, lint)
         for instruction in stage.instructions:
+            if isinstance(instruction, Arg):
+                _check_description(instruction, [name for name, _ in instruction.arguments], lint)
             if isinstance(instruction, Single) and instruction.word == "MAINTAINER":
                 lint.report("MaintainerDeprecated", _lines(instruction))
     _check_names(file.stages, lint)
@@ -40,6 +44,14 @@ def _check_from(begin: From, lint: Lint) -> None:
         lint.report("StageNameCasing", _lines(begin), alias)
     if keyword.isupper() != word.isupper() or keyword.islower() != word.islower():
         lint.report("FromAsCasing", _lines(begin), keyword, word)
+    _check_description(begin, [begin.alias], lint)
+
+
+def _check_description(instruction: Instruction, names: Sequence[str], lint: Lint) -> None:
+    if not instruction.comments or instruction.comments[-1].split(" ")[0] in names:
+        return
+    example = names[0] if len(names) == 1 else "<arg_key>"
+    lint.report("InvalidDefinitionDescription", _lines(instruction), instruction.keyword.upper(), example)
 
 
 def _check_names(stages: Sequence[Stage], lint: Lint) -> None:

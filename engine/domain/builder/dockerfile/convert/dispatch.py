@@ -258,7 +258,7 @@ def _expose(scope: Scope, stage: StageState, step: Step, instruction: Words) -> 
         found = expansion(word, stage.state.env, Style(scope.escape))
         scope.report_undefined(stage, instruction, found.unmatched)
         words += found.words
-    ports = sorted({port for word in words for port in exposed_ports(word, scope.lint, _lines(step))})
+    ports = sorted({port for word in sorted(words) for port in exposed_ports(word, scope.lint, _lines(step))})
     stage.image.config.exposed_ports = {**(stage.image.config.exposed_ports or {}), **{port: {} for port in ports}}
     _commit(scope, stage, f"EXPOSE [{' '.join(ports)}]")
 

@@ -163,8 +163,9 @@ def _wanted(wanted: Wanted) -> dict[str, Any]:
 
 
 def _location(lines: Lines) -> dict[str, Any]:
+    """Return each line on its own."""
     first, last = lines
-    return {"ranges": [{"start": {"line": first}, "end": {"line": last}}]} if first else {}
+    return {"ranges": [{"start": {"line": n}, "end": {"line": n}} for n in range(first, last + 1)]} if first else {}
 
 
 def _present(found: Mapping[str, Any]) -> dict[str, Any]:
