@@ -83,8 +83,9 @@ class StreamConnection:
     """Over TCP, TLS or a Unix socket."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, write_seconds: float) -> None:
-        # Nothing is kept back here: what is not with the kernel is not sent.
-        writer.transport.set_write_buffer_limits(0)
+        # Nothing is kept back here: what is not with the kernel is not sent. (A high mark of 0 is one that uvloop's TLS
+        # has reached with an empty buffer, and it would wait for ever.)
+        writer.transport.set_write_buffer_limits(high=1, low=0)
         self._reader = reader
         self._writer = writer
         self._write_seconds = write_seconds or None
