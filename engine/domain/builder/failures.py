@@ -2,9 +2,15 @@
 
 from collections.abc import Sequence
 
+from engine.core import os_errors
 from engine.core.errors import Internal, InvalidParameter, NotFound, NotImplementedHere
 from engine.domain.builder.llb.ops import SourceRange
 from engine.drivers.registry.failures import RegistryUnreachable
+
+
+def worded(error: BaseException) -> str:
+    """Return an error's text for clients."""
+    return os_errors.text(error) if isinstance(error, OSError) else str(error)
 
 
 class CommandFailed(Internal):
@@ -72,14 +78,14 @@ class ChecksumFailed(Internal):
     """What is to be copied cannot be looked at."""
 
     def __init__(self, ref: str, cause: BaseException) -> None:
-        super().__init__(f"failed to compute cache key: failed to calculate checksum of ref {ref}: {cause}")
+        super().__init__(f"failed to compute cache key: failed to calculate checksum of ref {ref}: {worded(cause)}")
 
 
 class VertexFailed(Internal):
     """A vertex of the graph cannot be made. `cause` says why; `source` are the lines that ask for it."""
 
     def __init__(self, digest: str, source: Sequence[SourceRange], cause: Exception) -> None:
-        super().__init__(str(cause))
+        super().__init__(worded(cause))
         self.digest = digest
         self.source = source
         self.cause = cause
@@ -115,7 +121,7 @@ class SourceUnresolved(Internal):
     """What an image's name stands for cannot be found out."""
 
     def __init__(self, reference: str, cause: BaseException) -> None:
-        reason = f"failed to do request: {cause}" if isinstance(cause, RegistryUnreachable) else str(cause)
+        reason = f"failed to do request: {cause}" if isinstance(cause, RegistryUnreachable) else worded(cause)
         super().__init__(f"failed to resolve source metadata for {reference}: {reason}")
 
 
@@ -130,4 +136,11 @@ class KeyFailed(Internal):
     """What tells a source's tree from others cannot be found out."""
 
     def __init__(self, cause: Exception) -> None:
-        super().__init__(f"failed to load cache key: {cause}")
+        super().__init__(f"failed to load cache key: {worded(cause)}")
+
+
+class StorageFailed(Internal):
+    """The disk is full or broken."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(worded(cause))

@@ -7,7 +7,7 @@ whose digests give it a place in an image, is made when somebody needs it.
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -189,8 +189,9 @@ class Snapshots:
     async def _seal(self, layer: Layer) -> None:
         async with self._slots:
             place = layer.record.place
-            pieces = output_of(lambda fd: self._pack(place, fd))
-            blob = await layer_blob.store(self._stores.content, pieces)
+            # Closed at once when the blob cannot be stored: the worker must not wait for a reader.
+            async with aclosing(output_of(lambda fd: self._pack(place, fd))) as pieces:
+                blob = await layer_blob.store(self._stores.content, pieces)
         descriptor = Descriptor(media_type=f"{OCI_LAYER}+{blob.compression}", digest=blob.digest, size=blob.size)
         layer.record = msgspec.structs.replace(layer.record, diff_id=blob.diff_id, blob=descriptor)
         for needs in self._stores.garbage.kept.values():
@@ -207,9 +208,7 @@ class Snapshots:
 
         The tree must be kept (`Garbage.kept`) by whoever asks.
         """
-        async with asyncio.TaskGroup() as group:
-            for layer in snapshot.layers:
-                group.create_task(self.seal(layer))
+        await asyncio.gather(*(self.seal(layer) for layer in snapshot.layers))
         chains = chain_ids([layer.record.diff_id for layer in snapshot.layers])
         found: list[NamedLayer] = []
         for index, (layer, chain) in enumerate(zip(snapshot.layers, chains, strict=True)):

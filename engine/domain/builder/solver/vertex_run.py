@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 from engine.core import times
 from engine.core.errors import WharfError
 from engine.domain.builder.cache import BuildCache, CacheRecord, new_id
-from engine.domain.builder.failures import ChecksumFailed, VertexFailed
+from engine.domain.builder.failures import ChecksumFailed, VertexFailed, worded
 from engine.domain.builder.job import Job
 from engine.domain.builder.llb.codec import digest_of
 from engine.domain.builder.llb.ops import ExecOp, MountType, Operation, SourceOp, Vertex
@@ -179,8 +179,11 @@ class VertexRun:
             self._tell(started=now, completed=now, cached=True)
         return True
 
-    async def _keep(self, *trees: Snapshot) -> None:
+    def _need(self, *trees: Snapshot) -> None:
         self._job.needs.chains.update(layer.record.place for tree in trees for layer in tree.layers)
+
+    async def _keep(self, *trees: Snapshot) -> None:
+        self._need(*trees)
         await self._machinery.garbage.settled()
 
     # Results.
@@ -200,6 +203,8 @@ class VertexRun:
                 return cached
             executor = self._machinery.executor_of(self._vertex.operation)
             made = await executor.run(replace(self._work, report=report), inputs)
+            # At once: an equal step of another build may take the record's place in the cache, and so this layer's.
+            self._need(*made)
             await self._remember(key, made, await self._parents(inputs))
             return made
 
@@ -273,7 +278,9 @@ class VertexRun:
 
     def end(self, error: BaseException | None) -> None:
         """Say that it is done, or why not."""
-        text = "" if error is None else "context canceled" if isinstance(error, asyncio.CancelledError) else str(error)
+        text = (
+            "" if error is None else "context canceled" if isinstance(error, asyncio.CancelledError) else worded(error)
+        )
         self._tell(started=self._event.started or times.now(), completed=times.now(), error=text)
 
     def _failed(self, error: Exception) -> VertexFailed:

@@ -10,7 +10,7 @@ from engine.core import ids, references, times
 from engine.core.errors import NotFound, WharfError
 from engine.core.model.image import Descriptor, Image, Platform, StoredImage
 from engine.core.references import Reference
-from engine.domain.builder.failures import SourceUnresolved
+from engine.domain.builder.failures import SourceUnresolved, StorageFailed, worded
 from engine.domain.builder.job import Job
 from engine.domain.builder.progress import VertexEvent
 from engine.domain.images.downloads import Downloader
@@ -123,8 +123,10 @@ async def vertex(name: str, job: Job) -> AsyncIterator[str]:
     try:
         yield digest
     except BaseException as error:
-        text = "context canceled" if isinstance(error, asyncio.CancelledError) else str(error)
+        text = "context canceled" if isinstance(error, asyncio.CancelledError) else worded(error)
         job.progress.send(VertexEvent(digest, name, started=started, completed=times.now(), error=text))
+        if isinstance(error, OSError):
+            raise StorageFailed(error) from error
         raise
     job.progress.send(VertexEvent(digest, name, started=started, completed=times.now()))
 
