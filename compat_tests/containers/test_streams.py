@@ -136,6 +136,44 @@ def test_input_of_one_client_reaches_all_who_watch(api: RawHttp, start: Callable
         eventually(lambda: b"again" in api.request("GET", f"/containers/{container}/logs?stdout=1").body)
 
 
+def test_stages_of_one_container(api: RawHttp, create: Callable[..., str]) -> None:
+    """As GitLab's runner: the same container, started once for each script that it is to read."""
+    container = create("sh", OpenStdin=True, StdinOnce=True)
+    for stage in range(3):
+        with api.hijack(f"/containers/{container}/attach?{OUTPUT}&stdin=1") as attached:
+            assert api.post(f"/containers/{container}/start").status == 204
+            attached.send(f"echo stage >> /stages; echo {stage}: $(wc -l < /stages); echo err >&2\n".encode())
+            attached.half_close()
+            assert demultiplex(attached.read_all()) == (f"{stage}: {stage + 1}\n".encode(), b"err\n")
+        assert api.post(f"/containers/{container}/wait").json()["StatusCode"] == 0
+
+
+@pytest.mark.parametrize("tty", [False, True])
+def test_removal_ends_the_stream(api: RawHttp, start: Callable[..., str], tty: bool) -> None:
+    container = start("sh", "-c", "echo hello; sleep 60", Tty=tty)
+    with api.hijack(f"/containers/{container}/attach?logs=1&{OUTPUT}") as attached:
+        eventually(lambda: b"hello" in api.request("GET", f"/containers/{container}/logs?stdout=1").body)
+        api.request("DELETE", f"/containers/{container}?force=1")
+        attached.read_all()
+
+
+def test_a_terminal_is_complete(api: RawHttp, create: Callable[..., str]) -> None:
+    container = create("sh", "-c", "i=0; while [ $i -lt 2000 ]; do echo line-$i; i=$((i+1)); done", Tty=True)
+    with api.hijack(f"/containers/{container}/attach?stream=1&stdout=1") as attached:
+        api.post(f"/containers/{container}/start")
+        assert attached.read_all() == b"".join(b"line-%d\r\n" % n for n in range(2000))
+
+
+def test_a_vanished_client_is_no_matter(api: RawHttp, create: Callable[..., str]) -> None:
+    container = create("sh", "-c", "yes 0123456789abcdef | head -n 200000; echo end")
+    for _ in range(3):
+        with api.hijack(f"/containers/{container}/attach?{OUTPUT}") as attached:
+            api.post(f"/containers/{container}/start")
+            attached.read()
+        assert api.post(f"/containers/{container}/wait").json()["StatusCode"] == 0
+    assert api.request("GET", f"/containers/{container}/logs?stdout=1&tail=1").body.endswith(b"end\n")
+
+
 def test_events_of_attach_and_resize(api: RawHttp, start: Callable[..., str]) -> None:
     since = time.time()
     container = start("sleep", "60", Tty=True, OpenStdin=True)
