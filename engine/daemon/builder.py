@@ -65,6 +65,7 @@ class Builder:
     async def close(self) -> None:
         """Finish what goes on in the background; builds have ended."""
         await self.gc.close()
+        await self.solver.close()
         await self.snapshots.close()
         await self.networks.close()
         await self.trees.close()

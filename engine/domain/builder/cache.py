@@ -85,8 +85,11 @@ class BuildCache:
         self._links = {link: record.key for record in self._records.values() for link in record.links}
         self._unwritten: dict[tuple[str, str], Change] = {}
         self.in_use: Counter[str] = Counter()
-        for record in self._records.values():
-            self._hold(record)
+        for record in list(self._records.values()):
+            if all(self._has(layer) for layer in record.layers):
+                self._hold(record)
+            else:
+                self._forget(record)  # A layer went with a power cut, or its record did.
 
     def _hold(self, record: CacheRecord) -> None:
         found = [self._layers[layer] for layer in record.layers if layer in self._layers]

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -33,7 +34,7 @@ _SEALED_AT_ONCE = 2
 class Layer:
     """A layer as long as the daemon runs: what is known of it, as it becomes known. Equal when it is the same one."""
 
-    __slots__ = ("record",)
+    __slots__ = ("__weakref__", "record")
 
     def __init__(self, record: CachedLayer) -> None:
         self.record = record
@@ -88,7 +89,8 @@ class Snapshots:
     def __init__(self, stores: SnapshotStores, cache: BuildCache) -> None:
         self._stores = stores
         self._cache = cache
-        self._known: dict[str, Layer] = {}
+        # As long as anybody has it: what became of a layer is in the cache's records, too.
+        self._known: WeakValueDictionary[str, Layer] = WeakValueDictionary()
         self._sealing: dict[str, asyncio.Task[None]] = {}
         self._soon: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(_SEALED_AT_ONCE)
@@ -97,7 +99,10 @@ class Snapshots:
 
     def layer(self, record: CachedLayer) -> Layer:
         """Return the one object for a layer."""
-        return self._known.setdefault(record.id, Layer(record))
+        found = self._known.get(record.id)
+        if found is None:
+            found = self._known[record.id] = Layer(record)
+        return found
 
     def of_records(self, layer_ids: Sequence[str]) -> Snapshot:
         """Return the tree of a cache record."""
@@ -236,11 +241,6 @@ class Snapshots:
             if before in needs.chains:
                 needs.chains.add(chain)
         self._cache.moved(layer.record)
-
-    def forget_unused(self, layer_ids: set[str]) -> None:
-        """Drop the objects of layers that are not among those that records or builds have."""
-        for gone in self._known.keys() - layer_ids:
-            del self._known[gone]
 
     async def close(self) -> None:
         """Stop making archives."""

@@ -1,7 +1,7 @@
 """Of a graph, what an edge needs is made: at once where possible, each thing once, from the cache where it is there."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -18,6 +18,7 @@ class Solver:
 
     def __init__(self, machinery: Machinery) -> None:
         self._machinery = machinery
+        self._jobs: dict[str, Job] = {}
         self.after_job: Callable[[], None] = lambda: None
 
     async def solve(self, edge: Edge, job: Job) -> Snapshot:
@@ -52,13 +53,19 @@ class Solver:
         kept, holder = self._machinery.garbage.kept, f"build {job.ref}"
         if kept.get(holder) is not job.needs:
             kept[holder] = job.needs
+            self._jobs[holder] = job
             job.resources.callback(self._dismiss, holder)
 
     def _dismiss(self, holder: str) -> None:
+        self._jobs.pop(holder, None)
         needs = self._machinery.garbage.kept.pop(holder, None)
         if needs is not None:
             self._machinery.garbage.soon(needs)
         self.after_job()
+
+    async def close(self) -> None:
+        """End all builds."""
+        await asyncio.gather(*(job.close() for job in list(self._jobs.values())))
 
     @asynccontextmanager
     async def tree(self, edge: Edge | None, job: Job) -> AsyncIterator[Path]:
@@ -80,8 +87,3 @@ def _inputs_first(top: Vertex, is_known: Callable[[Vertex], bool]) -> Iterator[V
             continue
         pending.append((vertex, True))
         pending += [(edge.vertex, False) for edge in reversed(vertex.inputs)]
-
-
-async def all_of(solver: Solver, edges: Sequence[Edge], job: Job) -> list[Snapshot]:
-    """Solve several edges at once."""
-    return list(await asyncio.gather(*(solver.solve(edge, job) for edge in edges)))
