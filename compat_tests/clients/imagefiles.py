@@ -31,8 +31,11 @@ _LAYER_TYPE = {
 _SUFFIX = {
     (OCI_MANIFEST, "gzip"): "+gzip",
     (OCI_MANIFEST, "zstd"): "+zstd",
+    (OCI_MANIFEST, "zstd:chunked"): "+zstd",
+    (OCI_MANIFEST, "estargz"): "+gzip",
     (OCI_MANIFEST, "none"): "",
     (DOCKER_MANIFEST, "gzip"): ".gzip",
+    (DOCKER_MANIFEST, "estargz"): ".gzip",
     (DOCKER_MANIFEST, "none"): "",
 }
 
@@ -79,7 +82,7 @@ def tar(entries: list[Entry]) -> bytes:
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer: the tar and how it is compressed in the registry (`gzip`, `zstd`, `none`)."""
+    """One layer: the tar and how it is compressed in the registry (`gzip`, `zstd`, `none`, or for lazy pulls)."""
 
     tar: bytes
     compression: str = "gzip"
@@ -95,7 +98,23 @@ def _compressed(data: bytes, compression: str) -> bytes:
         return gzip.compress(data, 6, mtime=0)
     if compression == "zstd":
         return zstandard.ZstdCompressor().compress(data)
+    pieces = [data[start : start + 4096] for start in range(0, len(data), 4096)]
+    if compression == "zstd:chunked":
+        # A frame for each chunk, and frames that a decompressor skips (containers/storage, "zstd:chunked").
+        frames = b"".join(zstandard.ZstdCompressor().compress(piece) for piece in pieces)
+        skipped = (b"\x50\x2a\x4d\x18" + len(extra).to_bytes(4, "little") + extra for extra in (b"{}", b"GNUlInUx"))
+        return frames + b"".join(skipped)
+    if compression == "estargz":
+        # A member for each chunk, and an empty one that says where the table of contents is (stargz-snapshotter).
+        return b"".join(gzip.compress(piece, 6, mtime=0) for piece in pieces) + _footer()
     return data
+
+
+def _footer() -> bytes:
+    subfield = b"0" * 16 + b"STARGZ"
+    extra = b"SG" + len(subfield).to_bytes(2, "little") + subfield
+    head = b"\x1f\x8b\x08\x04" + bytes(4) + b"\x00\xff" + len(extra).to_bytes(2, "little") + extra
+    return head + b"\x01\x00\x00\xff\xff" + bytes(8)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -99,21 +100,32 @@ def skopeo(engine: Daemon) -> Callable[..., str]:
 
 
 @pytest.fixture
-def podman(engine: Daemon, tmp_path: Path) -> Callable[..., str]:
+def podman(engine: Daemon, tmp_path: Path) -> Iterator[Callable[..., str]]:
     """`podman("load", …)` with a storage of its own, in the engine's network."""
     found = shutil.which("podman") or "/var/cache/wharf-oracle/trixie/usr/bin/podman"
     if not Path(found).exists() or subprocess.run([found, "--version"], capture_output=True, check=False).returncode:
         pytest.skip("there is no podman that runs here")
     policy = tmp_path / "policy.json"
     policy.write_text('{"default":[{"type":"insecureAcceptAnything"}]}')
-    own = ["--root", f"{tmp_path}/root", "--runroot", f"{tmp_path}/run", "--storage-driver", "vfs"]
+    short = Path(tempfile.mkdtemp(prefix="pm", dir="/tmp"))  # podman wants a short name
+    own = [
+        "--root",
+        f"{short}/root",
+        "--runroot",
+        f"{short}/run",
+        "--storage-driver",
+        "vfs",
+        "--cgroup-manager=cgroupfs",
+    ]
 
     def run(*arguments: str) -> str:
         verb, *rest = arguments
         extra = [f"--signature-policy={policy}"] if verb in ("pull", "load", "push") else []
+        extra += ["--tls-verify=false"] if verb in ("pull", "push") else []
         argv = engine.namespaces.command([found, *own, verb, *extra, *rest])
         done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
-    return run
+    yield run
+    shutil.rmtree(short, ignore_errors=True)

@@ -70,12 +70,21 @@ def test_by_digest(cli: DockerCli, registry: Registry) -> None:
 
 @pytest.mark.parametrize(
     ("media_type", "compression"),
-    [(OCI_MANIFEST, "gzip"), (OCI_MANIFEST, "zstd"), (OCI_MANIFEST, "none"), (DOCKER_MANIFEST, "gzip")],
+    [
+        (OCI_MANIFEST, "gzip"),
+        (OCI_MANIFEST, "zstd"),
+        (OCI_MANIFEST, "none"),
+        (OCI_MANIFEST, "zstd:chunked"),
+        (OCI_MANIFEST, "estargz"),
+        (DOCKER_MANIFEST, "gzip"),
+        (DOCKER_MANIFEST, "none"),
+        (DOCKER_MANIFEST, "estargz"),
+    ],
 )
 def test_formats(cli: DockerCli, registry: Registry, media_type: str, compression: str) -> None:
     base = Layer(imagefiles.busybox().layers[0].tar, compression)
     image = Image((base, unique("format", compression)), {"Cmd": ["cat", "/opt/format"]}, media_type=media_type)
-    name = registry.push(image, f"tests/format-{compression}", "1")
+    name = registry.push(image, f"tests/format-{compression.replace(':', '-')}", "1")
     cli.ok("pull", f"{name}:1")
     assert cli.ok("run", "--rm", f"{name}:1") == "format"
 

@@ -60,7 +60,7 @@ def layout_images(index: bytes) -> list[ArchivedImage]:
         if documents.is_attestation(descriptor):
             continue
         _, names = grouped.setdefault(descriptor.digest, (_bare(descriptor), []))
-        name = _name((descriptor.annotations or {}).get(IMAGE_NAME, ""))
+        name = _annotated(descriptor.annotations or {})
         if name is not None:
             names.append(name)
     return [ArchivedImage(target, tuple(names)) for target, names in grouped.values()]
@@ -74,6 +74,14 @@ def _bare(descriptor: Descriptor) -> Descriptor:
         size=descriptor.size,
         annotations=descriptor.annotations,
     )
+
+
+def _annotated(annotations: Mapping[str, str]) -> Reference | None:
+    """Return the name by Docker's annotation, or by the specification's, which may be a tag only (skopeo, podman)."""
+    full, other = annotations.get(IMAGE_NAME, ""), annotations.get(REF_NAME, "")
+    if full:
+        return _name(full)
+    return _name(other) if (":" in other or "/" in other) and "@" not in other else None
 
 
 def _name(text: str) -> Reference | None:
