@@ -28,6 +28,7 @@ _MOST = 50
 _OLDEST = 48 * 3600 * 10**9
 _LENGTH = 4
 _BATCH = 200
+_CANCELED = "context canceled"
 _SAFE = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
@@ -108,9 +109,9 @@ class BuildHistory:
         return b"".join(len(batch).to_bytes(_LENGTH, "big") + batch for batch in batches)
 
     def _failure(self, error: BaseException) -> BuildFailure:
-        if isinstance(error, Exception):
+        if isinstance(error, Exception) and _CANCELED not in str(error):
             return self._codec.failure(error)
-        return BuildFailure(code=1, message="context canceled")
+        return BuildFailure(code=1, message=_CANCELED)
 
     def _surplus(self) -> list[Delete]:
         """Forget what is old; return the changes."""

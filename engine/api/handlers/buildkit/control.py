@@ -1,6 +1,6 @@
 """BuildKit's `Control` service: builds and their progress, the worker, the cache, the history."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
 from engine.api.handlers.buildkit.history import TIMESTAMP
 from engine.api.handlers.buildkit.session.build_session import BuildSession
@@ -15,11 +15,20 @@ from engine.core import times
 from engine.domain.builder.builds import Builds
 from engine.domain.builder.contexts import Contexts
 from engine.domain.builder.history import BuildHistory
-from engine.domain.builder.job import Job
+from engine.domain.builder.failures import EntitlementRefused
+from engine.domain.builder.job import NETWORK_HOST, Job
 from engine.domain.builder.progress import Progress
 from engine.domain.builder.protocol.messages import Message, control
 
 SERVICE = "moby.buildkit.v1.Control"
+
+
+def _entitlements(granted: Iterable[str]) -> frozenset[str]:
+    """Return what the client allows. Raises EntitlementRefused."""
+    for each in granted:
+        if each != NETWORK_HOST:
+            raise EntitlementRefused(each)
+    return frozenset(granted)
 
 
 class ControlService:
@@ -53,7 +62,7 @@ class ControlService:
     async def _solve(self, request: Message, _call: Call) -> Message:
         wanted = decode_solve(request)
         session = BuildSession(request.Session, wanted.frontend_request.options, self._sessions, self._contexts)
-        job = Job(wanted.ref, session, Progress())
+        job = Job(wanted.ref, session, Progress(), entitlements=_entitlements(request.Entitlements))
         return control.SolveResponse(ExporterResponse=await self._builds.run(wanted, job))
 
     async def _status(self, request: Message, call: Call) -> AsyncIterator[Message]:

@@ -8,7 +8,7 @@ from engine.api.handlers.buildkit.session.sessions import Sessions
 from engine.api.routing import Route
 from engine.api.transport.h2_client import H2Client
 from engine.api.transport.h2c import RpcServer, attach
-from engine.core.errors import InvalidParameter
+from engine.core.errors import Internal, InvalidParameter
 
 
 class UpgradeMissing(InvalidParameter):
@@ -37,7 +37,11 @@ class BuildKitHandlers:
         return [Route("POST", "/grpc", self._grpc), Route("POST", "/session", self._session)]
 
     async def _grpc(self, request: web.BaseRequest) -> web.StreamResponse:
-        _require_upgrade(request)
+        try:
+            _require_upgrade(request)
+        except InvalidParameter as error:
+            # dockerd's answer here is 500, while that of /session is 400.
+            raise Internal(str(error)) from error
         return await self._server.serve(request)
 
     async def _session(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -23,7 +25,7 @@ class AgentMissing(NotFound):
 
 
 @contextlib.asynccontextmanager
-async def forwarded(client: H2Client, agent_id: str, socket: Path) -> AsyncIterator[None]:
+async def forwarded(client: H2Client, agent_id: str, path: Path) -> AsyncIterator[None]:
     """Serve an agent at a socket. Raises AgentMissing, RpcError, OSError."""
     agent_id = agent_id or "default"
     try:
@@ -37,12 +39,23 @@ async def forwarded(client: H2Client, agent_id: str, socket: Path) -> AsyncItera
                 await _copy(exchange, reader, writer)
         writer.close()
 
-    server = await asyncio.start_unix_server(connected, socket)
+    server = await asyncio.start_unix_server(connected, sock=await asyncio.to_thread(_listening, path))
     try:
         yield
     finally:
         server.close()
-        socket.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+
+
+def _listening(path: Path) -> socket.socket:
+    """Return a socket that listens at a path, which may be longer than a socket's address. Blocks, briefly."""
+    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        made = socket.socket(socket.AF_UNIX)
+        made.bind(f"/proc/self/fd/{directory}/{path.name}")
+    finally:
+        os.close(directory)
+    return made
 
 
 async def _copy(exchange: H2Exchange, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,0 +1,538 @@
+"""What buildx and Compose ask of the daemon over BuildKit's API, each with its newest release and that of Debian 13."""
+
+import base64
+import io
+import json
+import os
+import re
+import socket
+import subprocess
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from compat_tests.clients.buildx import Buildx, find, outcome
+from compat_tests.clients.cli import DockerCli
+from compat_tests.clients.daemon import Daemon
+from compat_tests.clients.oracle import cache_directory
+from compat_tests.clients.rawhttp import RawHttp
+from compat_tests.clients.terminal import Terminal
+from compat_tests.clients.waiting import eventually
+
+pytestmark = pytest.mark.usefixtures("empty_cache")
+
+_NEW = "sid/usr/libexec/docker/cli-plugins"
+_OLD = "trixie/usr/libexec/docker/cli-plugins"
+_H2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"
+
+
+@pytest.fixture(params=["new", "old"])
+def client(request: pytest.FixtureRequest, engine: Daemon, tmp_path: Path) -> DockerCli:  # type: ignore[override]
+    """A CLI with buildx and Compose, new or old."""
+    config = tmp_path / "config"
+    for name in ("docker-buildx", "docker-compose"):
+        _install(name, request.param, config)
+    return DockerCli(engine.host, config)
+
+
+def _install(name: str, which: str, config: Path) -> None:
+    there = cache_directory() / (_NEW if which == "new" else _OLD) / name
+    plugin = there if there.exists() or which == "old" else find(name)
+    if plugin is None or not plugin.exists():
+        pytest.skip(f"no {which} {name} on this machine")
+    (config / "cli-plugins").mkdir(parents=True, exist_ok=True)
+    (config / "cli-plugins" / name).symlink_to(plugin)
+
+
+@pytest.fixture
+def newest(engine: Daemon, tmp_path: Path) -> Buildx:
+    """The newest buildx, in an empty context; skips where it cannot show the history of builds."""
+    config = tmp_path / "config-of-newest"
+    _install("docker-buildx", "new", config)
+    made = DockerCli(engine.host, config)
+    if made.run("buildx", "history", "ls", "--format=json").code != 0:
+        pytest.skip("this buildx is too old")
+    return Buildx(made, tmp_path / "context")
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    made = tmp_path / "context"
+    made.mkdir()
+    return made
+
+
+def write(directory: Path, **files: str) -> None:
+    for name, text in files.items():
+        path = directory / name.replace("__", ".")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def build(client: DockerCli, context: Path, *arguments: str) -> tuple[int, str]:
+    result = client.run("build", "--progress=plain", *arguments, str(context))
+    return result.code, result.err
+
+
+# Progress and errors.
+
+
+def test_steps_are_told_of_as_buildkit_does(client: DockerCli, context: Path) -> None:
+    write(context, Dockerfile="FROM busybox AS one\nRUN echo 1 > /a\nFROM busybox\nCOPY f /f\nCOPY --from=one /a /a\n", f="x")
+    code, text = build(client, context, "-t", "told")
+    assert code == 0, text
+    names = set(outcome(code, text).steps)
+    image = next(name for name in names if "] FROM" in name)
+    assert re.fullmatch(r"\[(one|stage-1) 1/[23]\] FROM docker.io/library/busybox:latest@sha256:[0-9a-f]{64}", image)
+    assert names - {image} == {
+        "[internal] load build definition from Dockerfile",
+        "[internal] load metadata for docker.io/library/busybox:latest",
+        "[internal] load .dockerignore",
+        "[internal] load build context",
+        "[one 2/2] RUN echo 1 > /a",
+        "[stage-1 2/3] COPY f /f",
+        "[stage-1 3/3] COPY --from=one /a /a",
+        "exporting to image",
+    }
+    assert "transferring dockerfile: " in text
+    assert re.search(r"transferring context: \d+B", text)
+    assert re.search(r"exporting manifest sha256:[0-9a-f]{64}", text)
+    assert "naming to docker.io/library/told:latest" in text
+
+
+def test_a_failing_command_is_shown_in_its_dockerfile(client: DockerCli, context: Path) -> None:
+    write(context, Dockerfile="FROM busybox\nRUN echo said && exit 3\nRUN true\n")
+    code, text = build(client, context)
+    assert code == 1
+    assert outcome(code, text).of("RUN echo said") == "ERROR"
+    wanted = (
+        "Dockerfile:2\n--------------------\n   1 |     FROM busybox\n   2 | >>> RUN echo said && exit 3\n"
+        "   3 |     RUN true\n   4 |     \n--------------------\n"
+    )
+    assert wanted in text
+    assert re.search(r" > \[2/3\] RUN echo said && exit 3:\n\d+\.\d+ said\n------\n", text)
+    last = 'failed to solve: process "/bin/sh -c echo said && exit 3" did not complete successfully: exit code: 3'
+    assert text.strip().splitlines()[-1].endswith(last)
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "message"),
+    [
+        ("FROM busybox\nRUNN x\n", "dockerfile parse error on line 2: unknown instruction: RUNN"),
+        ("FROM busybox\nCOPY\n", "dockerfile parse error on line 2: COPY requires at least two arguments"),
+        ("FROM nothing/at-all@sha256:123\n", "invalid reference format"),
+    ],
+)
+def test_a_dockerfile_that_makes_no_sense(buildx: Buildx, dockerfile: str, message: str) -> None:
+    buildx.write({"Dockerfile": dockerfile})
+    found = buildx.build()
+    assert found.code == 1
+    last = found.text.strip().splitlines()[-1]
+    assert "failed to solve: " in last
+    assert message in last
+
+
+def test_a_dockerfile_that_is_not_there(buildx: Buildx) -> None:
+    found = buildx.build("-f", str(buildx.directory / "None"))
+    assert "failed to read dockerfile: open None: no such file or directory" in found.text
+
+
+def test_raw_progress(newest: Buildx) -> None:
+    buildx = newest
+    buildx.write({"Dockerfile": "FROM busybox\nRUN echo unheard; echo of >&2\n"})
+    result = buildx.cli.run("build", "--progress=rawjson", "--no-cache", str(buildx.directory))
+    assert result.code == 0, result
+    lines = [json.loads(line) for line in result.err.splitlines() if line.startswith("{")]
+    logs = [log for line in lines for log in line.get("logs") or ()]
+    said = {log["stream"]: base64.b64decode(log["data"]).decode() for log in logs}
+    assert said == {1: "unheard\n", 2: "of\n"}
+    vertices = {v["name"]: v for line in lines for v in line.get("vertexes") or ()}
+    run = vertices["[2/2] RUN echo unheard; echo of >&2"]
+    assert run["started"] < run["completed"]
+    assert run["inputs"] == [next(v["digest"] for name, v in vertices.items() if name.startswith("[1/2] FROM"))]
+
+
+def test_terminal_progress(buildx: Buildx, terminal: Callable[..., Terminal]) -> None:
+    buildx.write({"Dockerfile": "FROM busybox\nRUN echo 1\n"})
+    screen = terminal("build", "--no-cache", str(buildx.directory))
+    screen.expect(b"FINISHED")
+    assert screen.wait() == 0
+
+
+def test_quiet_and_iidfile(buildx: Buildx, api: RawHttp, tmp_path: Path) -> None:
+    buildx.write({"Dockerfile": "FROM busybox\nENV q=1\n"})
+    name = buildx.cli.ok("build", "-q", "--iidfile", str(tmp_path / "iid"), "-t", "quiet", str(buildx.directory))
+    assert re.fullmatch(r"sha256:[0-9a-f]{64}", name)
+    assert (tmp_path / "iid").read_text() == name
+    assert api.get("/images/quiet/json")["Config"]["Env"][-1] == "q=1"
+
+
+# Results.
+
+
+_TREE = "FROM scratch\nCOPY --from=busybox /bin/busybox /bin/\nCOPY f /d/f\nCOPY --chmod=600 --chown=3:4 f /d/g\n"
+
+
+def test_a_directory(client: DockerCli, context: Path, tmp_path: Path) -> None:
+    write(context, Dockerfile=_TREE, f="content")
+    code, text = build(client, context, "-o", str(tmp_path / "out"))
+    assert code == 0, text
+    out = tmp_path / "out"
+    assert sorted(str(p.relative_to(out)) for p in out.rglob("*")) == ["bin", "bin/busybox", "d", "d/f", "d/g"]
+    assert (out / "d/f").read_text() == "content"
+    assert (out / "d/g").stat().st_mode & 0o7777 == 0o600
+    assert (out / "bin/busybox").read_bytes() == Path("/bin/busybox").read_bytes() or (out / "bin/busybox").stat().st_size
+    assert outcome(code, text).of("exporting to client directory") == "DONE"
+    assert "copying files" in text
+
+
+def test_an_archive(client: DockerCli, context: Path, tmp_path: Path) -> None:
+    write(context, Dockerfile=_TREE, f="content")
+    code, text = build(client, context, "-o", f"type=tar,dest={tmp_path}/out.tar")
+    assert code == 0, text
+    with tarfile.open(tmp_path / "out.tar") as archive:
+        members = {member.name: member for member in archive}
+        assert sorted(members) == ["bin", "bin/busybox", "d", "d/f", "d/g"]
+        assert (members["d/g"].uid, members["d/g"].gid, members["d/g"].mode) == (3, 4, 0o600)
+    assert "exporting to client tarball" in text
+    assert "sending tarball" in text
+
+
+@pytest.mark.parametrize("kind", ["oci", "docker"])
+def test_an_archive_of_the_image(buildx: Buildx, api: RawHttp, tmp_path: Path, kind: str) -> None:
+    buildx.write({"Dockerfile": _TREE, "f": "content"})
+    found = buildx.ok("-o", f"type={kind},dest={tmp_path}/out.tar,name=example.com/a/b:c")
+    assert f"exporting to {kind} image format" in found.text
+    with tarfile.open(tmp_path / "out.tar") as archive:
+        names = set(archive.getnames())
+        index = json.load(archive.extractfile("index.json"))  # type: ignore[arg-type]
+        entry = index["manifests"][0]
+        assert entry["annotations"]["io.containerd.image.name"] == "example.com/a/b:c"
+        assert entry["annotations"]["org.opencontainers.image.ref.name"] == "c"
+        assert entry["platform"]["os"] == "linux"
+        manifest = json.load(archive.extractfile("blobs/" + entry["digest"].replace(":", "/")))  # type: ignore[arg-type]
+        assert len(manifest["layers"]) == 3
+        assert {"blobs/" + layer["digest"].replace(":", "/") for layer in manifest["layers"]} <= names
+    assert ("manifest.json" in names) == (kind == "docker")
+    if kind == "docker":
+        buildx.cli.ok("load", "-q", "-i", str(tmp_path / "out.tar"))
+        assert api.get("/images/example.com/a/b:c/json")["RootFS"]["Layers"]
+
+
+def test_nothing_but_the_cache(buildx: Buildx) -> None:
+    buildx.write({"Dockerfile": "FROM busybox\nRUN echo 1 > /only-in-cache\n"})
+    found = buildx.ok("--output=type=cacheonly")
+    assert found.of("RUN echo 1 > /only") == "DONE"
+    assert not [name for name in found.steps if "exporting" in name]
+    assert buildx.ok("--output=type=cacheonly").of("RUN echo 1 > /only") == "CACHED"
+
+
+def test_metadata(buildx: Buildx, api: RawHttp, tmp_path: Path) -> None:
+    buildx.write({"Dockerfile": "FROM busybox\nENV m=1\n"})
+    buildx.ok("--metadata-file", str(tmp_path / "m"), "-t", "first", "-t", "second:x")
+    found = json.loads((tmp_path / "m").read_text())
+    assert found["image.name"] == "docker.io/library/first:latest,docker.io/library/second:x"
+    assert found["containerimage.digest"] == api.get("/images/first/json")["Id"] == api.get("/images/second:x/json")["Id"]
+    assert found["containerimage.descriptor"]["digest"] == found["containerimage.digest"]
+
+
+# What the client serves.
+
+
+def test_secrets(client: DockerCli, context: Path, tmp_path: Path) -> None:
+    write(context, Dockerfile="FROM busybox\nRUN --mount=type=secret,id=s cat /run/secrets/s | tr a-z A-Z\n")
+    (tmp_path / "secret").write_text("hidden\n")
+    code, text = build(client, context, "--no-cache", "--secret", f"id=s,src={tmp_path}/secret")
+    assert code == 0, text
+    assert outcome(code, text).said("RUN --mount") == "HIDDEN\n"
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[Path]:
+    """Something that answers like an SSH agent with no keys."""
+    path = tmp_path / "agent"
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(str(path))
+    server.listen()
+    code = (
+        "import socket, sys\nserver = socket.socket(fileno=int(sys.argv[1]))\n"
+        "while True:\n    peer = server.accept()[0]\n"
+        "    while peer.recv(100):\n        peer.sendall(b'\\0\\0\\0\\5\\x0c\\0\\0\\0\\0')\n"
+    )
+    command = ["python3", "-c", code, str(server.fileno())]
+    with subprocess.Popen(command, pass_fds=[server.fileno()]) as process:
+        yield path
+        process.kill()
+    server.close()
+
+
+def test_ssh_agents(client: DockerCli, context: Path, agent: Path) -> None:
+    run = "RUN --mount=type=ssh stat -c '%F %a %u' $SSH_AUTH_SOCK; echo $SSH_AUTH_SOCK"
+    write(context, Dockerfile=f"FROM busybox\n{run}\n")
+    code, text = build(client, context, "--no-cache", "--ssh", f"default={agent}")
+    assert code == 0, text
+    assert outcome(code, text).said("type=ssh") == "socket 600 0\n/run/buildkit/ssh_agent.0\n"
+
+
+def test_an_agent_that_is_required(buildx: Buildx) -> None:
+    buildx.write({"Dockerfile": "FROM busybox\nRUN --mount=type=ssh,required true\n"})
+    found = buildx.build("--no-cache")
+    assert found.code == 1
+    assert "unset ssh forward key default" in found.text or "no ssh handler for id default" in found.text, found.text
+
+
+def test_contexts_are_filtered_by_the_client(buildx: Buildx) -> None:
+    dockerfile = "FROM busybox\nCOPY . /c/\nRUN cd /c; find . -type f | sort\n"
+    files = {"Dockerfile": dockerfile, "a": "", "b.log": "", "d/c.log": "", "d/keep.log": "", "e/f": ""}
+    buildx.write({**files, ".dockerignore": "*.log\n**/*.log\n!d/keep.log\ne\n"})
+    assert buildx.ok("--no-cache").said("find").split() == ["./.dockerignore", "./Dockerfile", "./a", "./d/keep.log"]
+
+
+def test_contexts_keep_links_modes_and_odd_names(buildx: Buildx) -> None:
+    buildx.write({"Dockerfile": "FROM busybox\nCOPY . /c/\nRUN cd /c; stat -c '%N %a %u' * | sort; stat -c %h a\n", "a": "1"})
+    directory = buildx.directory
+    (directory / "a").chmod(0o751)
+    os.chown(directory / "a", 5, 6)
+    (directory / "l").symlink_to("../../etc/passwd")
+    os.link(directory / "a", directory / "same")
+    (directory / "ünïcode name").write_text("")
+    said = buildx.ok("--no-cache").said("stat").splitlines()
+    assert "'a' 751 0" in said or "a 751 0" in said
+    assert any("l' -> '../../etc/passwd' 777 0" in line for line in said)
+    assert any("ünïcode name" in line for line in said) or any("\\" in line for line in said), said
+
+
+def test_a_context_is_sent_again_only_where_it_has_changed(buildx: Buildx) -> None:
+    buildx.write({"Dockerfile": "FROM busybox\nCOPY . /c/\nRUN wc -c /c/big /c/small\n", "small": "1"})
+    (buildx.directory / "big").write_bytes(os.urandom(3 << 20))
+
+    def transferred(text: str) -> str:
+        return re.findall(r"transferring context: (\S+)", text)[-1]
+
+    assert transferred(buildx.ok().text).endswith("MB")
+    (buildx.directory / "small").write_text("22")
+    found = buildx.ok()
+    assert transferred(found.text).endswith("B")
+    assert not transferred(found.text).endswith("MB")
+    assert found.said("wc").split()[2:4] == ["2", "/c/small"]
+    (buildx.directory / "big").unlink()
+    (buildx.directory / "big").mkdir()
+    buildx.write({"Dockerfile": "FROM busybox\nCOPY . /c/\nRUN find /c | sort\n", "big/inner": "3"})
+    assert buildx.ok().said("find").split() == ["/c", "/c/Dockerfile", "/c/big", "/c/big/inner", "/c/small"]
+
+
+def test_a_context_from_standard_input(client: DockerCli, context: Path) -> None:
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for name, text in {"Dockerfile": "FROM busybox\nCOPY x /x\nRUN cat /x\n", "x": "from stdin\n"}.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            tar.addfile(member, io.BytesIO(text.encode()))
+    result = client.run("build", "--progress=plain", "--no-cache", "-", stdin=archive.getvalue())
+    assert result.code == 0, result.err
+    assert outcome(0, result.err).said("cat /x") == "from stdin\n"
+
+
+def test_a_dockerfile_from_standard_input(client: DockerCli, context: Path) -> None:
+    write(context, x="beside\n")
+    dockerfile = b"FROM busybox\nCOPY x /x\nRUN cat /x\n"
+    result = client.run("build", "--progress=plain", "--no-cache", "-f", "-", str(context), stdin=dockerfile)
+    assert result.code == 0, result.err
+    assert outcome(0, result.err).said("cat /x") == "beside\n"
+
+
+def test_named_contexts(client: DockerCli, context: Path, tmp_path: Path) -> None:
+    write(context, Dockerfile="FROM busybox\nCOPY --from=other f /f\nCOPY --from=base /bin/sh /sh2\nRUN cat /f; ls /sh2\n")
+    write(tmp_path / "other", f="other's\n")
+    contexts = ["--build-context", f"other={tmp_path}/other", "--build-context", "base=docker-image://busybox"]
+    code, text = build(client, context, "--no-cache", *contexts)
+    assert code == 0, text
+    assert outcome(code, text).said("cat /f").splitlines() == ["other's", "/sh2"]
+    assert "[context other] load from client" in text
+
+
+# Several targets, Compose.
+
+
+_BAKE = """
+group "default" { targets = ["app", "web"] }
+target "root" {
+  context = "shared"
+  dockerfile-inline = "FROM busybox\\nCOPY f /f\\nRUN echo root > /root-ran\\n"
+}
+target "app" {
+  context = "shared"
+  contexts = { root = "target:root" }
+  dockerfile-inline = "FROM root\\nRUN cat /root-ran /f\\n"
+  tags = ["bake-app"]
+}
+target "web" {
+  context = "shared"
+  contexts = { root = "target:root" }
+  dockerfile-inline = "FROM root\\nCOPY f /f2\\nRUN cat /root-ran /f2\\n"
+  tags = ["bake-web"]
+}
+"""
+
+
+def test_linked_targets(client: DockerCli, context: Path, api: RawHttp) -> None:
+    write(context, f="")
+    write(context / "shared", f="shared f\n")
+    (context / "docker-bake.hcl").write_text(_BAKE)
+    argv = client.argv("buildx", "bake", "--progress=plain", "--no-cache")
+    environment = {**client.environment, "BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
+    done = subprocess.run(argv, cwd=context, env=environment, capture_output=True, timeout=60, check=False)
+    text = done.stderr.decode()
+    assert done.returncode == 0, text
+    said = outcome(0, text).output
+    assert said[next(name for name in said if "RUN cat /root-ran /f2" in name)] == "root\nshared f\n"
+    assert said[next(name for name in said if name.endswith("RUN cat /root-ran /f"))] == "root\nshared f\n"
+    assert len([name for name in outcome(0, text).steps if "RUN echo root" in name]) == 1
+    assert api.get("/images/bake-app/json") and api.get("/images/bake-web/json")
+
+
+_PROJECT = """
+name: built
+services:
+  one:
+    build:
+      context: .
+      dockerfile_inline: |
+        FROM busybox
+        COPY compose.yaml /c
+        RUN --mount=type=secret,id=s cat /run/secrets/s
+        CMD ["sh", "-c", "echo one is up"]
+      secrets: [s]
+  two:
+    build:
+      context: .
+      dockerfile_inline: |
+        FROM busybox
+        COPY compose.yaml /d
+        CMD ["sh", "-c", "echo two is up"]
+secrets:
+  s: {file: ./s}
+"""
+
+
+def test_compose(client: DockerCli, context: Path, api: RawHttp) -> None:
+    write(context, compose__yaml=_PROJECT, s="the secret")
+    compose = ["compose", "-f", str(context / "compose.yaml")]
+    result = client.run(*compose, "build")
+    assert result.code == 0, result
+    assert api.get("/images/built-one/json") and api.get("/images/built-two/json")
+    result = client.run(*compose, "up", "--build")
+    assert "one is up" in result.out
+    assert "two is up" in result.out
+    client.ok(*compose, "down")
+
+
+# History and cache.
+
+
+def test_history(newest: Buildx) -> None:
+    buildx = newest
+    buildx.write({"Dockerfile": "FROM busybox\nRUN echo for the record\n"})
+    buildx.ok("--no-cache")
+    buildx.write({"Dockerfile": "FROM busybox\nRUN echo in vain && exit 5\n"})
+    assert buildx.build().code == 1
+    listed = [json.loads(line) for line in buildx.cli.ok("buildx", "history", "ls", "--format=json").splitlines()][:2]
+    assert [(entry["name"], entry["status"]) for entry in listed] == [("context", "Error"), ("context", "Completed")]
+    failed, good = (entry["ref"].rpartition("/")[2] for entry in listed)
+    logs = buildx.cli.run("buildx", "history", "logs", "--progress=plain", good)
+    assert re.search(r"#\d+ \d+\.\d+ for the record", logs.err + logs.out)
+    shown = json.loads(buildx.cli.ok("buildx", "history", "inspect", "--format=json", good))
+    assert shown["Status"] == "completed"
+    assert shown["NumCompletedSteps"] == shown["NumTotalSteps"] == 6
+    assert shown["Dockerfile"] == "Dockerfile"
+    text = buildx.cli.ok("buildx", "history", "inspect", failed)
+    assert 'process "/bin/sh -c echo in vain && exit 5" did not complete successfully: exit code: 5' in text
+    assert ">>> RUN echo in vain && exit 5" in text
+    assert "> in vain" in text
+
+
+@pytest.mark.wharfd_only("Debian's dockerd 28.5 crashes at it")
+def test_history_is_forgotten(newest: Buildx) -> None:
+    newest.write({"Dockerfile": "FROM busybox\nRUN echo forget me\n"})
+    newest.ok()
+    refs = [json.loads(line)["ref"] for line in newest.cli.ok("buildx", "history", "ls", "--format=json").splitlines()]
+    newest.cli.ok("buildx", "history", "rm", refs[0].rpartition("/")[2])
+    left = [json.loads(line)["ref"] for line in newest.cli.ok("buildx", "history", "ls", "--format=json").splitlines()]
+    assert left == refs[1:]
+    newest.cli.ok("buildx", "history", "rm", "--all")
+    assert newest.cli.ok("buildx", "history", "ls", "--format=json") == ""
+
+
+def test_du_and_prune(buildx: Buildx) -> None:
+    marker = f"prune-{time.time_ns()}"
+    buildx.write({"Dockerfile": f"FROM busybox\nRUN echo {marker} > /p\n"})
+    buildx.ok("--output=type=cacheonly")
+    text = buildx.cli.ok("buildx", "du", "--verbose")
+    records = [dict(re.findall(r"(?m)^([A-Z][A-Za-z ]+):\s+(.*)$", record)) for record in text.split("\n\n")]
+    mine = next(record for record in records if marker in record.get("Description", ""))
+    assert (mine["Type"], mine["Reclaimable"]) == ("regular", "true")
+    assert any(record.get("Description") == "local source for dockerfile" for record in records)
+    pruned = buildx.cli.ok("buildx", "prune", "-af")
+    assert mine["ID"] in pruned
+    assert "Total:" in pruned
+    assert marker not in buildx.cli.ok("buildx", "du", "--verbose")
+    assert buildx.ok("--output=type=cacheonly").of(f"RUN echo {marker}") == "DONE"
+
+
+def test_the_builder_is_known(client: DockerCli) -> None:
+    text = client.ok("buildx", "inspect")
+    assert re.search(r"Driver: +docker\n", text)
+    assert re.search(r"Status: +running\n", text)
+    assert re.search(r"Platforms: +linux/", text)
+
+
+# The end of things.
+
+
+def test_a_client_that_is_interrupted(newest: Buildx) -> None:
+    buildx = newest
+    marker = f"87{time.time_ns() % 10**6}"
+    buildx.write({"Dockerfile": f"FROM busybox\nRUN echo begun; exec sleep {marker}\n"})
+    with buildx.cli.spawn(*buildx.arguments("--no-cache")) as process:
+        assert process.stderr is not None
+        seen = b""
+        for line in process.stderr:
+            seen += line
+            if line.rstrip().endswith(b" begun"):
+                break
+        assert _sleeping(marker)
+        os.killpg(process.pid, 2)
+        rest = process.stderr.read()
+        assert process.wait(20) != 0
+    assert b"context canceled" in rest
+    eventually(lambda: not _sleeping(marker), what="the command ends with its client")
+    listed = buildx.cli.ok("buildx", "history", "ls", "--format=json").splitlines()[0]
+    assert json.loads(listed)["status"] in ("Canceled", "Error")
+
+
+def _sleeping(marker: str) -> bool:
+    return subprocess.run(["pgrep", "-f", f"sleep {marker}$"], capture_output=True, check=False).returncode == 0
+
+
+def test_other_upgrades_are_refused(api: RawHttp) -> None:
+    for path, status in (("/grpc", 500), ("/session", 400)):
+        answer = api.request("POST", path)
+        assert (answer.status, answer.message) == (status, "no upgrade proto in request")
+
+
+@pytest.mark.wharfd_only("dockerd 28 takes HTTP/2 without an upgrade on no socket")
+def test_http2_without_an_upgrade(engine: Daemon) -> None:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(10)
+        connection.connect(engine.host.removeprefix("unix://"))
+        connection.sendall(_H2)
+        head = connection.recv(9)
+        assert head[3] == 4  # SETTINGS
+    assert api_is_well(engine)
+
+
+def api_is_well(engine: Daemon) -> bool:
+    return engine.api.request("GET", "/_ping").status == 200
