@@ -313,9 +313,7 @@ def test_a_port_on_one_address(site: Site) -> None:
 
 def test_udp_is_answered_from_where_it_was_asked(site: Site) -> None:
     _dual_stack(site, "front", 1)
-    site.cli.ok(
-        "run", "-d", "--name", "echo", "--network", "front", "-p", "5353:53/udp", "busybox", "sleep", "600"
-    )
+    site.cli.ok("run", "-d", "--name", "echo", "--network", "front", "-p", "5353:53/udp", "busybox", "sleep", "600")
     with udp_echo(site.pid("echo"), 53):
         assert site.outside.call(lambda: ask_udp(outside.HOST, 5353)) == b"hello"
         assert site.outside.call(lambda: ask_udp(outside.HOST_IPV6, 5353)) == b"hello"
@@ -394,7 +392,6 @@ def test_what_the_user_drops_is_dropped(site: Site) -> None:
     finally:
         site.shell(f"iptables -D {rule}")
     eventually(lambda: site.there(outside.HOST, 8080))
-
 
 
 def test_a_host_that_did_not_route_does_so_for_containers_alone(site: Site, suite: Suite) -> None:

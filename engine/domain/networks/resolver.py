@@ -16,6 +16,7 @@ from engine.drivers.dns import messages
 from engine.drivers.dns.forward import Forwarder, Opener
 from engine.drivers.dns.host import HostServers
 
+_NO_INTERFACES = ("host", "null")
 _OWN_KINDS = (messages.A, messages.AAAA, messages.MX)
 Pairs = list[tuple[Network, Endpoint]]
 
@@ -36,7 +37,7 @@ class Names:
     def external(self, container_id: str) -> bool:
         """Tell whether a container may ask servers outside: one of its networks is not internal."""
         found = (self._table.find(e.network_id) for e in self._endpoints.of_container(container_id))
-        return any(n is not None and n.driver == "bridge" and not n.internal for n in found)
+        return any(n is not None and n.driver not in _NO_INTERFACES and not n.internal for n in found)
 
     def endpoints_of(self, container_id: str, name: str) -> list[Endpoint]:
         """Return the endpoints that a name stands for, on the first network that knows it."""
@@ -67,7 +68,7 @@ class Names:
 
 def has_names(network: Network) -> bool:
     """Tell whether containers on a network find one another by name."""
-    return network.driver == "bridge" and network.name != "bridge"
+    return network.driver not in _NO_INTERFACES and network.name != "bridge"
 
 
 class Resolver:

@@ -80,7 +80,10 @@ def _configuration(interface: Interface) -> list[Message]:
     addresses = [messages.new_address(index, a) for a in interface.addresses]
     routes = [messages.default_route(index, g) for g in interface.gateways]
     routes += [messages.device_route(index, v) for v in interface.device_routes]
-    return [messages.set_up(index), *addresses, *routes]
+    # The kernel gives a link in passthru mode its parent's MAC address when it makes it, whatever was asked for.
+    takes_over = isinstance(interface.link, ParentLink) and interface.link.mode == "passthru"
+    mac = [messages.set_mac(index, interface.mac_address)] if takes_over else []
+    return [*mac, messages.set_up(index), *addresses, *routes]
 
 
 def replace_default_routes(routes: Sequence[DefaultRoute]) -> None:

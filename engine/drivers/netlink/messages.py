@@ -132,6 +132,11 @@ def set_up(index: int) -> Message:
     return request(_link(index=index, up=True), RTM_NEWLINK, _CHANGE)
 
 
+def set_mac(index: int, mac_address: str) -> Message:
+    """Set a link's MAC address."""
+    return request(_link(index=index, address=mac_address), RTM_NEWLINK, _CHANGE)
+
+
 def set_mtu(name: str, mtu: int) -> Message:
     """Set a link's MTU."""
     return request(_link(ifname=name, mtu=mtu), RTM_NEWLINK, _CHANGE)
