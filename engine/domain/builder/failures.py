@@ -103,6 +103,20 @@ class MissingSecret(NotFound):
         super().__init__(f"secret {secret_id}: not found")
 
 
+class NotEntitled(InvalidParameter):
+    """A command that wants what the client has not allowed."""
+
+    def __init__(self, entitlement: str) -> None:
+        super().__init__(f"failed to load LLB: {entitlement} is not allowed")
+
+
+class EntitlementRefused(InvalidParameter):
+    """The client allows what no build may do here."""
+
+    def __init__(self, entitlement: str) -> None:
+        super().__init__(f"granting entitlement {entitlement} is not allowed by build daemon configuration")
+
+
 class UnknownSource(NotImplementedHere):
     """A kind of source that is not served."""
 

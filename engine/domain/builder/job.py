@@ -17,6 +17,7 @@ from engine.domain.images.garbage import Needs
 from engine.drivers.registry.credentials import Credentials
 
 T = TypeVar("T")
+NETWORK_HOST, INSECURE = "network.host", "security.insecure"
 
 
 @dataclass(slots=True, eq=False)
@@ -24,7 +25,9 @@ class Job:
     """A build. It is cancelled by cancelling the task that runs it.
 
     `host_config` limits its commands, as `POST /build` can; `credentials` are by registry, before those of the session.
-    `seals`: what it makes will be exported as layers, whose archives take time. `resources`, `needs` and `runs` are
+    `seals`: what it makes will be exported as layers, whose archives take time. `strict_names`: owners of copies that
+    have no account are an error, not root. `entitlements`: what its commands may do that is not for all.
+    `resources`, `needs` and `runs` are
     the solver's.
     """
 
@@ -35,6 +38,8 @@ class Job:
     credentials: Mapping[str, Credentials] = field(default_factory=dict)
     host_config: HostConfig = field(default_factory=HostConfig)
     seals: bool = True
+    strict_names: bool = False
+    entitlements: frozenset[str] = frozenset({NETWORK_HOST})
     resources: AsyncExitStack = field(default_factory=AsyncExitStack)
     needs: Needs = field(default_factory=Needs)
     runs: dict[str, Any] = field(default_factory=dict)

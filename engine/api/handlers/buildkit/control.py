@@ -14,8 +14,8 @@ from engine.api.wire.buildkit_worker import Worker, encode_info, encode_worker
 from engine.core import times
 from engine.domain.builder.builds import Builds
 from engine.domain.builder.contexts import Contexts
-from engine.domain.builder.history import BuildHistory
 from engine.domain.builder.failures import EntitlementRefused
+from engine.domain.builder.history import BuildHistory
 from engine.domain.builder.job import NETWORK_HOST, Job
 from engine.domain.builder.progress import Progress
 from engine.domain.builder.protocol.messages import Message, control

@@ -82,6 +82,7 @@ class ClassicBuilder:
                 session,
                 progress,
                 no_cache=options.no_cache,
+                strict_names=True,
                 credentials=options.credentials,
                 host_config=options.host_config,
             ) as job:

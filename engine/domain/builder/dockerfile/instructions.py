@@ -141,10 +141,9 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Dockerfile:
-    """Arguments before the first stage, and the stages. `blank_continuations`: lines with a blank one within."""
+    """Arguments before the first stage, and the stages."""
 
     globals: list[Arg]
     stages: list[Stage]
     escape: str = "\\"
     directives: dict[str, str] = field(default_factory=dict)
-    blank_continuations: list[tuple[int, int]] = field(default_factory=list)

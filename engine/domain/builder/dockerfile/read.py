@@ -39,13 +39,23 @@ _MILLISECOND = 1_000_000
 Reader = Callable[[Line, Flags, str], Instruction]
 
 
-def read(text: str) -> Dockerfile:
-    """Return the stages of a Dockerfile. Raises ParseFailed, NothingToBuild."""
+def read(
+    text: str,
+    on_source: Callable[[Source], None] = lambda _source: None,
+    on_instruction: Callable[[Instruction], None] = lambda _instruction: None,
+) -> Dockerfile:
+    """Return the stages of a Dockerfile. Raises ParseFailed, NothingToBuild.
+
+    What is understood before something is not is told as it comes.
+    """
     source = parse(text)
-    dockerfile = Dockerfile([], [], source.escape, source.directives, source.blank_continuations)
+    on_source(source)
+    dockerfile = Dockerfile([], [], source.escape, source.directives)
     shapes = [_shaped(line, source) for line in source.lines]
     for line, make in zip(source.lines, shapes, strict=True):
-        _place(dockerfile, make(), line)
+        instruction = make()
+        on_instruction(instruction)
+        _place(dockerfile, instruction, line)
     if not dockerfile.stages:
         raise ParseFailed("dockerfile contains no stages to build")
     return dockerfile

@@ -33,18 +33,26 @@ class Expansion:
     unmatched: set[str] = field(default_factory=set)
 
 
+class ExpansionFailed(InstructionWrong):
+    """A text that cannot be read; `unmatched` are the variables before that place that were not set."""
+
+    def __init__(self, text: str, reason: str, unmatched: set[str]) -> None:
+        super().__init__(f"failed to process {go_quoted(text)}: {reason}")
+        self.unmatched = unmatched
+
+
 _NO_CHARACTER = "\ufffd"
 _PLAIN = Style()
 _RAW = Style(raw=True)
 
 
 def expansion(text: str, env: Mapping[str, str], style: Style = _PLAIN) -> Expansion:
-    """Return what a text becomes. Raises InstructionWrong."""
+    """Return what a text becomes. Raises ExpansionFailed."""
     lexer = _Lexer(text, env, style)
     try:
         return lexer.run()
     except InstructionWrong as error:
-        raise InstructionWrong(f"failed to process {go_quoted(text)}: {error}") from error
+        raise ExpansionFailed(text, str(error), lexer.unmatched) from error
 
 
 def expand(text: str, env: Mapping[str, str], escape: str = "\\") -> str:
@@ -80,6 +88,11 @@ class _Lexer:
         self._word = ""
         self._in_word = False
         self._keep_escapes = False
+
+    @property
+    def unmatched(self) -> set[str]:
+        """The variables that were not set."""
+        return self._found.unmatched
 
     def run(self) -> Expansion:
         self._found.text = self._until("")

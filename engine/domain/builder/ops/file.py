@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack, ExitStack, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from engine.domain.builder.llb.ops import (
 from engine.domain.builder.snapshot import Snapshot, Snapshots
 from engine.domain.builder.solver.executors import Work
 from engine.domain.builder.solver.keys import copy_selection
-from engine.domain.containers.users import resolve_user
+from engine.domain.containers.users import UnableToFindGroup, UnableToFindUser, resolve_user
 
 _ACCOUNT_FILE_LIMIT = 8 << 20
 
@@ -39,15 +39,15 @@ class FileOperations:
         outputs: dict[int, Snapshot] = {}
         for group in _groups(operation, len(inputs)):
             made += [Snapshot()] * (len(group) - 1)  # What is only a step on the way has no tree of its own.
-            made.append(await self._changed(group, made))
+            made.append(await self._changed(group, made, strict=work.job.strict_names))
             outputs |= {action.output: made[-1] for action in group if action.output != EMPTY}
         return [outputs[number] for number in sorted(outputs)]
 
-    async def _changed(self, group: Sequence[FileAction], made: Sequence[Snapshot]) -> Snapshot:
+    async def _changed(self, group: Sequence[FileAction], made: Sequence[Snapshot], *, strict: bool) -> Snapshot:
         """Do actions that follow one another in one tree."""
         base = made[group[0].input] if group[0].input != EMPTY else Snapshot()
         async with AsyncExitStack() as stack:
-            views = _Views(self._snapshots, stack, made)
+            views = _Views(self._snapshots, stack, made, strict=strict)
             tree = await stack.enter_async_context(self._snapshots.writable(base))
             with ExitStack() as files:
                 sources: list[Path | int] = []
@@ -79,27 +79,35 @@ class FileOperations:
         if isinstance(owner.group, int):
             found["gid"] = owner.group
         if isinstance(owner.user, str) or isinstance(owner.group, str):
-            found |= await self._named(owner, await views.path(owner.names_input))
+            named = await self._named(owner, await views.path(owner.names_input), strict=views.strict)
+            found = named | found
         return {"uid": 0, "gid": found.get("uid", 0)} | found if found else found
 
-    async def _named(self, owner: Owner, names: Path) -> dict[str, int]:
-        """Look names up in a tree. Raises UnableToFindUser, UnableToFindGroup."""
+    async def _named(self, owner: Owner, names: Path, *, strict: bool) -> dict[str, int]:
+        """Look names up in a tree; with BuildKit, one that is not there is root's. Raises UnableToFindUser, …Group."""
         confine = self._snapshots.confine
         passwd = await confine.read_file(names, "/etc/passwd", _ACCOUNT_FILE_LIMIT) or b""
         group = await confine.read_file(names, "/etc/group", _ACCOUNT_FILE_LIMIT) or b""
-        wanted = f"{'' if owner.user is None else owner.user}" + (f":{owner.group}" if owner.group is not None else "")
-        resolved = resolve_user(wanted, passwd, group)
-        return {"uid": resolved.uid, "gid": resolved.gid}
+        found: dict[str, int] = {}
+        with nullcontext() if strict else suppress(UnableToFindUser, UnableToFindGroup):
+            if isinstance(owner.user, str):
+                account = resolve_user(owner.user, passwd, group)
+                found = {"uid": account.uid, "gid": account.gid}
+        with nullcontext() if strict else suppress(UnableToFindUser, UnableToFindGroup):
+            if isinstance(owner.group, str):
+                found["gid"] = resolve_user(f"0:{owner.group}", passwd, group).gid
+        return found
 
 
 class _Views:
     """The trees that actions look at, each mounted once."""
 
-    def __init__(self, snapshots: Snapshots, stack: AsyncExitStack, made: Sequence[Snapshot]) -> None:
+    def __init__(self, snapshots: Snapshots, stack: AsyncExitStack, made: Sequence[Snapshot], *, strict: bool) -> None:
         self._snapshots = snapshots
         self._stack = stack
         self._made = made
         self._paths: dict[int, Path] = {}
+        self.strict = strict
 
     async def path(self, number: int) -> Path:
         """Return where a tree is; EMPTY is the empty tree."""

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from engine.domain.builder.job import Job
+from engine.domain.builder.failures import NotEntitled
+from engine.domain.builder.job import INSECURE, NETWORK_HOST, Job
 from engine.domain.builder.llb.codec import digest_of
-from engine.domain.builder.llb.ops import Edge, Vertex
+from engine.domain.builder.llb.ops import Edge, ExecOp, NetMode, Vertex
 from engine.domain.builder.snapshot import Snapshot
 from engine.domain.builder.solver.describe import lower_inputs
 from engine.domain.builder.solver.vertex_run import Machinery, VertexRun
@@ -22,7 +23,7 @@ class Solver:
         self.after_job: Callable[[], None] = lambda: None
 
     async def solve(self, edge: Edge, job: Job) -> Snapshot:
-        """Return the tree of an edge. Raises VertexFailed.
+        """Return the tree of an edge. Raises VertexFailed, NotEntitled.
 
         The tree is kept until the job is closed.
         """
@@ -35,6 +36,7 @@ class Solver:
         return (await run.result())[edge.output]
 
     def _run(self, vertex: Vertex, job: Job) -> None:
+        _check_entitled(vertex, job)
         inputs = [job.runs[digest_of(each.vertex)] for each in vertex.inputs]
         job.runs[digest_of(vertex)] = VertexRun(self._machinery, job, vertex, inputs)
 
@@ -87,3 +89,12 @@ def _inputs_first(top: Vertex, is_known: Callable[[Vertex], bool]) -> Iterator[V
             continue
         pending.append((vertex, True))
         pending += [(edge.vertex, False) for edge in reversed(vertex.inputs)]
+
+
+def _check_entitled(vertex: Vertex, job: Job) -> None:
+    command = vertex.operation
+    if not isinstance(command, ExecOp):
+        return
+    for entitlement, wanted in ((NETWORK_HOST, command.network is NetMode.HOST), (INSECURE, command.insecure)):
+        if wanted and entitlement not in job.entitlements:
+            raise NotEntitled(entitlement)

@@ -7,6 +7,7 @@ from engine.core.model.image import Platform
 from engine.domain.builder.dockerfile.failures import InstructionWrong
 from engine.domain.builder.dockerfile.instructions import Arg, Dockerfile, From, Instruction, Single, Stage
 from engine.domain.builder.dockerfile.lint import Lint
+from engine.domain.builder.dockerfile.parser import Source
 from engine.domain.builder.dockerfile.shell import Expansion, expand
 from engine.domain.builder.dockerfile.suggest import did_you_mean
 from engine.domain.images.platforms import InvalidPlatform, format_platform, normalize, parse_platform
@@ -18,19 +19,24 @@ def _lines(instruction: Instruction) -> tuple[int, int]:
     return instruction.line, instruction.end
 
 
-def check_file(file: Dockerfile, lint: Lint) -> None:
-    """Check continuations, casing and the names of stages."""
-    for lines in file.blank_continuations:
+def check_source(source: Source, lint: Lint) -> None:
+    """Check continuations."""
+    for lines in source.blank_continuations:
         lint.report("NoEmptyContinuation", (lines[1], lines[1]))
-    for each in file.globals:
-        _check_description(each, [name for name, _ in each.arguments], lint)
-    for stage in file.stages:
-        _check_from(stage.begin, lint)
-        for instruction in stage.instructions:
-            if isinstance(instruction, Arg):
-                _check_description(instruction, [name for name, _ in instruction.arguments], lint)
-            if isinstance(instruction, Single) and instruction.word == "MAINTAINER":
-                lint.report("MaintainerDeprecated", _lines(instruction))
+
+
+def check_instruction(instruction: Instruction, lint: Lint) -> None:
+    """Check what an instruction alone shows."""
+    if isinstance(instruction, From):
+        _check_from(instruction, lint)
+    elif isinstance(instruction, Arg):
+        _check_description(instruction, [name for name, _ in instruction.arguments], lint)
+    elif isinstance(instruction, Single) and instruction.word == "MAINTAINER":
+        lint.report("MaintainerDeprecated", _lines(instruction))
+
+
+def check_file(file: Dockerfile, lint: Lint) -> None:
+    """Check casing and the names of stages."""
     _check_names(file.stages, lint)
     _check_casing(file.stages, lint)
 

@@ -110,7 +110,11 @@ class _Converter:
     async def run(self) -> Conversion:
         if not self._source.data:
             raise EmptyDockerfile
-        file = read(self._source.data.decode("utf-8", "replace"))
+        file = read(
+            self._source.data.decode("utf-8", "replace"),
+            lambda source: checks.check_source(source, self._lint),
+            lambda instruction: checks.check_instruction(instruction, self._lint),
+        )
         checks.check_file(file, self._lint)
         known = predefined(self._settings)
         checks.check_defaults(file, with_globals(known, file.globals, {}, file.escape), self._lint)
@@ -122,7 +126,7 @@ class _Converter:
         for state in list(self._stages.all):
             self._read_steps(state)
         check_circles(self._stages.all)
-        if len(self._stages.all) == 1:
+        if len(self._stages.all) == 1 and not self._stages.mounts:
             self._stages.all[0].shown_name = ""
         needed = await self._resolve(target)
         await self._dispatch(needed)

@@ -33,7 +33,7 @@ from engine.domain.builder.dockerfile.instructions import (
     Single,
     Words,
 )
-from engine.domain.builder.dockerfile.shell import Style, expansion, go_quoted
+from engine.domain.builder.dockerfile.shell import go_quoted
 from engine.domain.builder.llb.ops import MakeDirectory
 
 _SECRET = re.compile(r"(?i)(?:_|^)(?:apikey|auth|credential|credentials|key|password|pword|passwd|secret|token)(?:_|$)")
@@ -118,9 +118,7 @@ def _argument(scope: Scope, stage: StageState, step: Step, name: str, default: s
         return scope.settings.build_args[name]
     if default is None:
         return scope.global_args.get(name)
-    found = expansion(default, stage.state.env, Style(scope.escape))
-    scope.report_undefined(stage, step.instruction, found.unmatched)
-    return found.text
+    return scope.expansion(stage, step.instruction, default).text
 
 
 def _command(scope: Scope, stage: StageState, step: Step, instruction: Command) -> None:
@@ -255,9 +253,7 @@ def _shell(scope: Scope, stage: StageState, _step: Step, instruction: Words) -> 
 def _expose(scope: Scope, stage: StageState, step: Step, instruction: Words) -> None:
     words: list[str] = []
     for word in instruction.words:
-        found = expansion(word, stage.state.env, Style(scope.escape))
-        scope.report_undefined(stage, instruction, found.unmatched)
-        words += found.words
+        words += scope.expansion(stage, instruction, word).words
     ports = sorted({port for word in sorted(words) for port in exposed_ports(word, scope.lint, _lines(step))})
     stage.image.config.exposed_ports = {**(stage.image.config.exposed_ports or {}), **{port: {} for port in ports}}
     _commit(scope, stage, f"EXPOSE [{' '.join(ports)}]")

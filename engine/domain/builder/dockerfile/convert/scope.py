@@ -9,7 +9,7 @@ from engine.domain.builder.dockerfile.convert.settings import Settings, SourceFi
 from engine.domain.builder.dockerfile.convert.stages import Stages, StageState, Step
 from engine.domain.builder.dockerfile.instructions import Instruction
 from engine.domain.builder.dockerfile.lint import Lint, meant
-from engine.domain.builder.dockerfile.shell import Style, expansion
+from engine.domain.builder.dockerfile.shell import Expansion, ExpansionFailed, Style, expansion
 from engine.domain.builder.dockerfile.suggest import nearest
 from engine.domain.builder.llb.ops import Description, Edge, SourceRange
 
@@ -36,12 +36,21 @@ class Scope:
 
     def expand(self, stage: StageState, step: Step, text: str, *, raw: bool = False) -> str:
         """Replace the variables of an instruction's word. Raises InstructionWrong."""
-        found = expansion(text, stage.state.env, Style(self.escape if not raw else "\\", raw=raw))
-        self.report_undefined(stage, step.instruction, found.unmatched)
-        return found.text
+        return self.expansion(stage, step.instruction, text, Style(self.escape if not raw else "\\", raw=raw)).text
 
-    def report_undefined(self, stage: StageState, instruction: Instruction, unmatched: set[str]) -> None:
-        """Report variables that are not defined."""
+    def expansion(
+        self, stage: StageState, instruction: Instruction, text: str, style: Style | None = None
+    ) -> Expansion:
+        """Return what becomes of a text; variables that are not defined are reported. Raises ExpansionFailed."""
+        try:
+            found = expansion(text, stage.state.env, style or Style(self.escape))
+        except ExpansionFailed as error:
+            self._report_undefined(stage, instruction, error.unmatched)
+            raise
+        self._report_undefined(stage, instruction, found.unmatched)
+        return found
+
+    def _report_undefined(self, stage: StageState, instruction: Instruction, unmatched: set[str]) -> None:
         declared = {name for name, _ in stage.build_args} | NOT_IN_ENVIRONMENT
         for name in sorted(unmatched - declared):
             near = nearest(name, stage.state.env, exact_case=True)

@@ -104,6 +104,8 @@ class Stages:
 
     def __init__(self) -> None:
         self.all: list[StageState] = []
+        self.mounts = False
+        """Whether a RUN mounts something: with BuildKit each such place counts as one more stage."""
         self._by_name: dict[str, StageState] = {}
 
     def add(self, stage: StageState) -> None:
@@ -145,7 +147,8 @@ class Stages:
         if isinstance(instruction, Copy) and instruction.source_stage:
             return [self._copied(instruction.source_stage, lines)]
         if isinstance(instruction, Run):
-            return [self._mounted(mount, lines) for mount in instruction.mounts]
+            self.mounts |= bool(instruction.mounts)
+            return [self._mounted(mount) for mount in instruction.mounts]
         return []
 
     def _copied(self, name: str, lines: Lines) -> StageState:
@@ -159,11 +162,11 @@ class Stages:
     def _found(self, name: str, lines: Lines) -> StageState:
         return self.named(name) or StageState(base=name, unregistered=True, lines=lines)
 
-    def _mounted(self, mount: str, lines: Lines) -> StageState | None:
+    def _mounted(self, mount: str) -> StageState | None:
         kind, name = source_stage_of(mount)
         if not name and kind == "cache":
             name = SCRATCH
-        return self._found(name, lines) if name and kind != "tmpfs" else None
+        return self._found(name, (0, 0)) if name and kind != "tmpfs" else None
 
 
 def reachable(stage: StageState) -> list[StageState]:
