@@ -4,11 +4,12 @@ Everything that the pure functions in `spec/` need looked up is looked up here. 
 """
 
 import asyncio
+import contextlib
 import dataclasses
 import os
 import shutil
 import socket
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +87,20 @@ class HostSettings:
     seccomp_profile: str = ""
 
 
+_RESTRICTIONS = ((os.ST_RDONLY, "ro"), (os.ST_NOSUID, "nosuid"), (os.ST_NODEV, "nodev"), (os.ST_NOEXEC, "noexec"))
+
+
+def restrictions(sources: Iterable[str]) -> dict[str, list[str]]:
+    """Return the mount options that hold for paths, of those that have any. Blocks; call in a thread."""
+    found = {}
+    for source in sources:
+        with contextlib.suppress(OSError):
+            flags = os.statvfs(source).f_flag
+            if options := [option for flag, option in _RESTRICTIONS if flags & flag]:
+                found[source] = options
+    return found
+
+
 class Host:
     """Gathers what a container's configuration needs from the host."""
 
@@ -131,6 +146,7 @@ class Host:
             default_ulimits=self._settings.default_ulimits,
             seccomp_profile=self._settings.seccomp_profile,
             link_environment=self.link_environment(container),
+            restrictions=await asyncio.to_thread(restrictions, [m.source for m in rootfs.mounts if m.type != "tmpfs"]),
             edits=await self._device_drivers.edits(host_config),
         )
 

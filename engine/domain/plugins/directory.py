@@ -24,7 +24,7 @@ _REST = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """A plugin that can be used. `on_host` turns a path that it names into one of the host's."""
+    """A plugin that can be used. `on_host` turns a path that it names into one of the host's, and may block."""
 
     name: str
     client: PluginClient

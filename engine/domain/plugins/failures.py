@@ -187,6 +187,13 @@ class MountSourceMissing(Internal):
         super().__init__("mount source is not specified")
 
 
+class OutsidePlugin(Internal):
+    """A plugin names a path that leads out of its own tree."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"the plugin's path {path} is no directory of its own")
+
+
 class PluginSilent(Internal):
     """The plugin does not listen on its socket."""
 

@@ -1,7 +1,10 @@
 """Where an installed plugin's things are."""
 
+import posixpath
 from dataclasses import dataclass
 from pathlib import Path
+
+from engine.domain.plugins.failures import OutsidePlugin
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +36,16 @@ class PluginPaths:
         return self.data / "overlay" / plugin_id / "merged"
 
     def on_host(self, plugin_id: str, propagated_mount: str, path: str) -> str:
-        """Return where on the host a path of the plugin's is."""
-        inside = propagated_mount.rstrip("/")
+        """Return where on the host a path of the plugin's is. Raises OutsidePlugin. Blocks; call in a thread.
+
+        A plugin has its own tree and no more, so neither `..` nor links may lead out of it.
+        """
+        path, inside = posixpath.normpath(f"/{path.lstrip('/')}"), propagated_mount.rstrip("/")
         if inside and (path == inside or path.startswith(f"{inside}/")):
-            return str(self.propagated(plugin_id) / path[len(inside) :].lstrip("/"))
-        return str(self.rootfs(plugin_id) / path.lstrip("/"))
+            root, below = self.propagated(plugin_id), path[len(inside) :]
+        else:
+            root, below = self.rootfs(plugin_id), path
+        found = root.resolve() / below.lstrip("/")
+        if found.resolve() != found:
+            raise OutsidePlugin(path)
+        return str(found)

@@ -26,7 +26,7 @@ class RemoteVolumeDriver:
     """A plugin's volumes. What the plugin says is never kept here."""
 
     def __init__(self, name: str, client: PluginClient, on_host: Callable[[str], str] = str) -> None:
-        """`on_host` turns a path that the plugin names into one of the host's."""
+        """`on_host` turns a path that the plugin names into one of the host's; it may block."""
         self.name = name
         self._client = client
         self._on_host = on_host
@@ -89,7 +89,7 @@ class RemoteVolumeDriver:
         """Make a volume's data available for `user`; return its path. Raises as `remove`."""
         answer = await self._call("Mount", {"Name": name, "ID": user})
         path = answer.get("Mountpoint")
-        return self._on_host(path) if isinstance(path, str) and path else ""
+        return await asyncio.to_thread(self._on_host, path) if isinstance(path, str) and path else ""
 
     async def unmount(self, name: str, user: str) -> None:
         """Let `user` use a volume no longer. Raises as `remove`."""

@@ -165,6 +165,8 @@ def _bind(mount: MountPoint, request: SpecRequest) -> OciMount:
     result = ["bind" if options and options.non_recursive else "rbind"]
     if not mount.rw:
         result.append(_readonly_option(mount.spec, request))
+    # runc keeps what holds for the source; crun drops it, and a read-only volume would be writable.
+    result += [o for o in request.restrictions.get(mount.source, ()) if o not in result and (o != "ro" or mount.rw)]
     if mount.propagation:
         result.append(mount.propagation)
     return _mount(mount.destination, "bind", mount.source, result)

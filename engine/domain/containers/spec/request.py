@@ -57,6 +57,7 @@ class SpecRequest:
     shareable and container; empty: a private tmpfs); `cgroup` is the cgroups path as the runtime takes it; `devices`
     maps each path in `wanted_devices` to the nodes found there; `init` is the path of the init program where asked for;
     `hostname` overrides the container's own; `seccomp_profile` is a daemon-wide profile in JSON, or empty;
+    `restrictions` are the options of the file systems that mounts come from (`ro`, `nosuid`, …), by the mount's source;
     `link_environment` tells of the containers that `--link` names; `edits` are what devices change in the result.
     """
 
@@ -75,4 +76,5 @@ class SpecRequest:
     default_ulimits: Sequence[Ulimit] = ()
     seccomp_profile: str = ""
     link_environment: Sequence[str] = ()
+    restrictions: Mapping[str, Sequence[str]] = field(default_factory=dict)
     edits: Sequence[ContainerEdits] = ()
