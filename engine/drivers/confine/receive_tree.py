@@ -88,7 +88,7 @@ class TreeReceiver:
 
     def _enter(self, path: str) -> tuple[_Level, str]:
         above, _, name = path.rpartition("/")
-        if name in ("", ".", "..") or "\0" in path:
+        if name in ("", ".", "..") or "\0" in path or path[0] == "/":
             raise TransferRefused(path, "not a name")
         while self._levels[-1].path != above:
             if len(self._levels) == 1:
