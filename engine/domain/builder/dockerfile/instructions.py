@@ -141,9 +141,10 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Dockerfile:
-    """Arguments before the first stage, and the stages."""
+    """Arguments before the first stage, and the stages. `blank_continuations`: lines with a blank one within."""
 
     globals: list[Arg]
     stages: list[Stage]
     escape: str = "\\"
     directives: dict[str, str] = field(default_factory=dict)
+    blank_continuations: list[tuple[int, int]] = field(default_factory=list)

@@ -50,7 +50,7 @@ def read(
     """
     source = parse(text)
     on_source(source)
-    dockerfile = Dockerfile([], [], source.escape, source.directives)
+    dockerfile = Dockerfile([], [], source.escape, source.directives, source.blank_continuations)
     shapes = [_shaped(line, source) for line in source.lines]
     for line, make in zip(source.lines, shapes, strict=True):
         instruction = make()

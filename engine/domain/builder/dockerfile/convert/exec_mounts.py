@@ -10,7 +10,7 @@ from engine.domain.builder.dockerfile.convert.state import Inputs, make
 from engine.domain.builder.dockerfile.failures import InstructionWrong
 from engine.domain.builder.dockerfile.instructions import Run
 from engine.domain.builder.dockerfile.mounts import RunMount, read_mount
-from engine.domain.builder.dockerfile.shell import go_quoted
+from engine.domain.builder.dockerfile.shell import expand, go_quoted
 from engine.domain.builder.llb.ops import (
     EMPTY,
     CacheSharing,
@@ -78,11 +78,11 @@ def exec_mounts(scope: Scope, stage: StageState, step: Step, run: Run) -> ExecMo
     return found
 
 
-def masked(scope: Scope, stage: StageState, step: Step, run: Run) -> dict[str, str]:
+def masked(scope: Scope, stage: StageState, run: Run) -> dict[str, str]:
     """Return the environment in which a RUN is shown: secrets hidden. Raises InstructionWrong."""
     env = dict(stage.state.env)
     for text in run.mounts:
-        mount = read_mount(text, lambda word: scope.expand(stage, step, word))
+        mount = read_mount(text, lambda word: expand(word, stage.state.env, scope.escape))
         if mount.kind == "secret" and mount.env is not None:
             env[mount.env] = "****"
     return env

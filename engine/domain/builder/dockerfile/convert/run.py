@@ -48,7 +48,7 @@ def run(scope: Scope, stage: StageState, step: Step, instruction: Run) -> None:
         stage,
         names.shown(
             shown,
-            masked(scope, stage, step, instruction),
+            masked(scope, stage, instruction),
             Style(scope.escape, keep_quotes=True, keep_unset=True),
         ),
         env=env,
