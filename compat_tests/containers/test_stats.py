@@ -15,7 +15,7 @@ def test_one_shot(api: RawHttp, start: Callable[..., str]) -> None:
     assert stats["memory_stats"]["limit"] == 64 << 20
     assert stats["memory_stats"]["usage"] > 0
     assert stats["pids_stats"] == {"current": 1, "limit": 100}
-    assert stats["cpu_stats"]["cpu_usage"]["total_usage"] > 50_000_000
+    assert stats["cpu_stats"]["cpu_usage"]["total_usage"] > 10_000_000
     assert stats["cpu_stats"]["online_cpus"] >= 1
     assert "system_cpu_usage" not in stats["precpu_stats"]
     assert set(stats["networks"]) == {"eth0"}

@@ -142,7 +142,10 @@ class Attacher:
             async with asyncio.TaskGroup() as both:
                 made = both.create_task(self._kernel.netlink.create_namespace(live.namespace, interfaces, opening))
                 both.create_task(self.publish(live.published))
-        except* OSError as group:
+        except ExceptionGroup as group:
+            # Not `except*`: before Python 3.11.4 that would wrap what is raised here in a group of its own.
+            if others := group.split(OSError)[1]:
+                raise others from group
             raise link_failure(_first(group)) from group
         if sockets := made.result():
             await self._kernel.serve_names(live, sockets)
@@ -293,7 +296,7 @@ def link_failure(error: OSError) -> WharfError:
     return LinkFailed("failed to connect the container", error)
 
 
-def _first(group: BaseExceptionGroup[OSError]) -> OSError:
+def _first(group: ExceptionGroup[Exception]) -> OSError:
     leaf: BaseException = group
     while isinstance(leaf, BaseExceptionGroup):
         leaf = leaf.exceptions[0]
