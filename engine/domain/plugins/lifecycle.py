@@ -5,7 +5,6 @@ A plugin that ends by itself is started again, with growing pauses. Plugins outl
 
 import asyncio
 import logging
-import shutil
 import time
 
 import msgspec
@@ -160,10 +159,9 @@ class PluginLifecycle:
                 raise PluginEnabled(plugin.name)
             if plugin.enabled:
                 await self._disable(plugin)
-            await self._runner.release(plugin)
+            await self._runner.remove(plugin)
             await self._table.remove(plugin)
             await self._stores.discard(plugin, self._table.all())
-            await asyncio.to_thread(shutil.rmtree, self._paths.propagated(plugin.id), ignore_errors=True)
         self._publish("remove", plugin, text)
         return plugin
 

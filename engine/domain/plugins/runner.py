@@ -20,11 +20,13 @@ from engine.domain.plugins.spec import PluginSpecRequest, plugin_spec
 from engine.drivers.cgroups.cgroups import Cgroups
 from engine.drivers.linux import devices, syscalls
 from engine.drivers.linux.pidfd import wait_exit
+from engine.drivers.linux.removal import remove_tree
 from engine.drivers.plugins.client import listens
 from engine.drivers.runtime.conmon import Conmon, MonitorOptions
 from engine.drivers.runtime.failures import RuntimeFailed
 from engine.drivers.runtime.oci import Runtimes
 from engine.drivers.storage.overlay import OverlayDriver
+from engine.drivers.volumes.local import mounts_below
 
 log = logging.getLogger(__name__)
 # Seconds: dockerd gives a plugin about as long.
@@ -136,6 +138,19 @@ class PluginRunner:
             await asyncio.to_thread(self._tidy, plugin)
         except (OSError, WharfError) as error:
             log.error("what plugin %s left cannot be removed: %s", plugin.name, error)
+
+    async def remove(self, plugin: InstalledPlugin) -> None:
+        """Remove what a plugin that does not run has kept, unless something is still mounted there."""
+        await self.release(plugin)
+        await asyncio.to_thread(self._remove, plugin)
+
+    def _remove(self, plugin: InstalledPlugin) -> None:
+        """Blocks; call in a thread."""
+        propagated = self._paths.propagated(plugin.id)
+        if left := mounts_below(propagated):
+            log.error("the directory of plugin %s is kept: %s is still mounted", plugin.name, left[0])
+        elif propagated.exists():
+            remove_tree(propagated)
 
     def _tidy(self, plugin: InstalledPlugin) -> None:
         """Blocks; call in a thread."""

@@ -66,12 +66,15 @@ class PluginVolumes:
             return None
 
     async def _search(self, name: str) -> Volume | None:
-        for driver in await self._drivers.present():
-            try:
-                return await self._complete(driver, await driver.get(name, patient=False))
-            except WharfError:
-                continue
-        return None
+        drivers = await self._drivers.present()
+        found = await asyncio.gather(*(self._glance(driver, name) for driver in drivers))
+        return next((volume for volume in found if volume is not None), None)
+
+    async def _glance(self, driver: VolumeDriver, name: str) -> Volume | None:
+        try:
+            return await self._complete(driver, await driver.get(name, patient=False))
+        except WharfError:
+            return None
 
     async def _complete(self, driver: VolumeDriver, volume: Volume) -> Volume:
         """Add what is kept here to what the plugin says."""

@@ -12,6 +12,8 @@ from engine.drivers.plugins.failures import PluginFailed, PluginRefused
 
 CAPABILITY = "VolumeDriver"
 _SHORT = 60.0
+# For a question to all plugins at once, whose answer nobody may need.
+_GLANCE = 5.0
 _SCOPES = ("local", "global")
 
 
@@ -52,7 +54,7 @@ class RemoteVolumeDriver:
     async def get(self, name: str, *, patient: bool = True) -> Volume:
         """Return a volume. Raises VolumeUnknown; PluginUnreachable where the plugin is not there."""
         try:
-            answer = await self._call("Get", {"Name": name}, patient=patient, timeout=_SHORT)
+            answer = await self._call("Get", {"Name": name}, patient=patient, timeout=_SHORT if patient else _GLANCE)
         except (PluginRefused, PluginFailed) as error:
             raise VolumeUnknown(name) from error
         found = answer.get("Volume")
