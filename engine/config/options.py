@@ -214,7 +214,6 @@ REFUSED = {
     "metrics-addr": "the metrics endpoint is not supported yet",
     "rootless": "rootless mode is not supported yet",
     "selinux-enabled": "SELinux labels are not supported yet",
-    "userns-remap": "user namespace remapping is not supported yet",
 }
 
 BY_FLAG = {option.flag: option for option in OPTIONS if option.flag not in FILE_ONLY}

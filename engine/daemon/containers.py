@@ -29,6 +29,7 @@ from engine.domain.containers.merge import Defaults
 from engine.domain.containers.new_tree import NewTrees
 from engine.domain.containers.oom import OomMonitor
 from engine.domain.containers.paths import ContainerPaths
+from engine.domain.containers.remap import Remap
 from engine.domain.containers.remove import Remover
 from engine.domain.containers.resize import Resizer
 from engine.domain.containers.restore import Holdings, Restorer
@@ -154,9 +155,10 @@ def build_containers(config: Config, drivers: Drivers, resources: Resources, abi
 def _runner(ground: _Ground, host: Host, logs: LogFiles, streams: Streams) -> Runner:
     config, drivers, resources = ground.config, ground.drivers, ground.resources
     machinery = Machinery(drivers.conmon, drivers.runtimes, drivers.cgroups, ground.paths, host, logs)
-    rootfs = RootfsPreparer(drivers.overlay, drivers.confine, ground.sources, ground.announcer, ground.paths)
+    remap = Remap(drivers.mapped)
+    rootfs = RootfsPreparer(drivers.overlay, drivers.confine, ground.sources, ground.announcer, ground.paths, remap)
     resolver = ResolverDefaults(config.dns, config.dns_search, config.dns_opts)
-    sandbox = SandboxPreparer(ground.table, resources.networks, ground.paths, resolver)
+    sandbox = SandboxPreparer(ground.table, resources.networks, ground.paths, resolver, remap)
     return Runner(machinery, rootfs, sandbox, streams)
 
 
@@ -182,7 +184,9 @@ def _host(ground: _Ground) -> Host:
     config, cgroups = ground.config, ground.drivers.cgroups
     device_drivers = DeviceDrivers(ground.drivers.cdi, cdi=config.features.get("cdi", True))
     facts = gather_facts(cgroups)
-    return Host(facts, _host_settings(config), cgroups, ground.table, ground.paths, device_drivers)
+    return Host(
+        facts, _host_settings(config, Remap(ground.drivers.mapped)), cgroups, ground.table, ground.paths, device_drivers
+    )
 
 
 def _creator(ground: _Ground, belongings: Belongings, host: Host, limits: Limits) -> Creator:
@@ -198,12 +202,13 @@ def _creator(ground: _Ground, belongings: Belongings, host: Host, limits: Limits
     return Creator(ground.table, resources.images, ground.sources, trees, belongings, around)
 
 
-def _host_settings(config: Config) -> HostSettings:
+def _host_settings(config: Config, remap: Remap) -> HostSettings:
     """Blocks: reads the daemon's seccomp profile."""
     profile = config.seccomp_profile
     if profile not in ("", "builtin", "unconfined"):
         profile = Path(profile).read_text()
-    return HostSettings(config.init, config.init_path, _ulimits(config), "" if profile == "builtin" else profile)
+    profile = "" if profile == "builtin" else profile
+    return HostSettings(config.init, config.init_path, _ulimits(config), profile, remap)
 
 
 def _ulimits(config: Config) -> Sequence[Ulimit]:
@@ -247,5 +252,6 @@ def _limits(abilities: Abilities, drivers: Drivers, *, seccomp: bool) -> Limits:
         cgroup_namespaces=abilities.cgroup_namespaces,
         systemd_cgroups=drivers.cgroups.driver == "systemd",
         seccomp=seccomp,
+        userns_remapped=drivers.mapped is not None,
         runtimes=[runtime.name for runtime in drivers.runtimes.all()],
     )

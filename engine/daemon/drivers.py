@@ -14,6 +14,7 @@ from engine.drivers.confine.confine import Confine
 from engine.drivers.firewall.choose import open_firewall
 from engine.drivers.firewall.host_ports import HostPorts
 from engine.drivers.firewall.rules import Firewall
+from engine.drivers.linux.subids import mapping_for
 from engine.drivers.logs.forward.forwarder import Forwarders
 from engine.drivers.logs.rotate import Rotator
 from engine.drivers.netlink.netlink import Netlink
@@ -23,6 +24,7 @@ from engine.drivers.runtime.conmon import Conmon
 from engine.drivers.runtime.oci import AddedRuntime, Runtimes, RuntimeSettings
 from engine.drivers.storage.content import ContentStore
 from engine.drivers.storage.layers import LayerStore
+from engine.drivers.storage.mapped import MappedData
 from engine.drivers.storage.overlay import OverlayDriver
 from engine.drivers.volumes.local import LocalVolumes
 from engine.state.store import Store
@@ -47,6 +49,7 @@ class Drivers:
     transport: Transport
     rotator: Rotator
     cdi: CdiDevices
+    mapped: MappedData | None
     forwarders: Forwarders
     spool: Path
 
@@ -56,6 +59,8 @@ class Drivers:
         await self.rotator.close()
         await self.forwarders.close()
         await self.overlay.close()
+        if self.mapped is not None:
+            await self.mapped.close()
         await self.conmon.close()
         await self.confine.close()
         await self.cgroups.close()
@@ -71,7 +76,8 @@ async def start_drivers(config: Config) -> Drivers:
     await asyncio.to_thread(_make_directories, data, run, spool)
     store = await asyncio.to_thread(Store, data / "state.db")
     layers, content = LayerStore(data / "layers"), ContentStore(data / "content")
-    confine, overlay, netlink = Confine(), OverlayDriver(data / "overlay", layers), Netlink(run / "netns")
+    mapped = await _mapped(config)
+    confine, overlay, netlink = Confine(), OverlayDriver(data / "overlay", layers, mapped), Netlink(run / "netns")
     cgroups = Cgroups(CgroupSettings(config.cgroup_driver, config.cgroup_parent))
     conmon = Conmon(run / "conmon", spool)
     await confine.start()
@@ -96,10 +102,20 @@ async def start_drivers(config: Config) -> Drivers:
         host_ports=HostPorts(),
         transport=Transport(registry_settings(config)),
         rotator=Rotator(),
+        mapped=mapped,
         cdi=CdiDevices(config.cdi_spec_dirs if config.features.get("cdi", True) else ()),
         forwarders=Forwarders(),
         spool=spool,
     )
+
+
+async def _mapped(config: Config) -> MappedData | None:
+    if not config.userns_remap:
+        return None
+    mapping = await asyncio.to_thread(mapping_for, config.userns_remap)
+    mapped = MappedData(config.data_root, config.exec_root / "mapped", mapping)
+    await mapped.start()
+    return mapped
 
 
 def _make_directories(data: Path, run: Path, spool: Path) -> None:
@@ -113,6 +129,8 @@ def _make_directories(data: Path, run: Path, spool: Path) -> None:
 
 def _runtime_settings(config: Config, cgroups: Cgroups) -> RuntimeSettings:
     default = "" if config.default_runtime == "io.containerd.runc.v2" else config.default_runtime
+    if config.userns_remap and not default:
+        default = "runc"  # crun gives the host's /dev/null to the container's root.
     return RuntimeSettings(
         state=config.exec_root / "runtime",
         default=default,

@@ -83,7 +83,7 @@ def info_settings(config: Config, drivers: Drivers) -> InfoSettings:
         cgroup_driver=drivers.cgroups.driver,
         cgroup_v2=drivers.cgroups.v2,
         cdi_spec_dirs=drivers.cdi.directories,
-        security_options=_security_options(v2=drivers.cgroups.v2),
+        security_options=_security_options(v2=drivers.cgroups.v2, remapped=drivers.mapped is not None),
     )
 
 
@@ -92,6 +92,7 @@ def _proxies() -> ProxyInfo:
     return ProxyInfo(*(os.environ.get(name, "") for name in ("http_proxy", "https_proxy", "no_proxy")))
 
 
-def _security_options(*, v2: bool) -> list[str]:
+def _security_options(*, v2: bool, remapped: bool) -> list[str]:
     options = ["name=seccomp,profile=builtin"] if Path("/proc/sys/kernel/seccomp").exists() else []
+    options += ["name=userns"] if remapped else []
     return [*options, *(["name=cgroupns"] if v2 else [])]

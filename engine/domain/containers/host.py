@@ -21,6 +21,7 @@ from engine.domain.containers.device_requests import DeviceDrivers
 from engine.domain.containers.failures import ContainerNotFound, NotRunning
 from engine.domain.containers.paths import ContainerPaths
 from engine.domain.containers.peers import Peers
+from engine.domain.containers.remap import NO_REMAP, Remap
 from engine.domain.containers.rootfs import Rootfs
 from engine.domain.containers.sandbox import Prepared
 from engine.domain.containers.spec import capabilities
@@ -85,6 +86,7 @@ class HostSettings:
     init_path: str = ""
     default_ulimits: Sequence[Ulimit] = ()
     seccomp_profile: str = ""
+    remap: Remap = NO_REMAP
 
 
 _RESTRICTIONS = ((os.ST_RDONLY, "ro"), (os.ST_NOSUID, "nosuid"), (os.ST_NODEV, "nodev"), (os.ST_NOEXEC, "noexec"))
@@ -129,14 +131,14 @@ class Host:
     async def spec_request(self, container: Container, rootfs: Rootfs, prepared: Prepared) -> SpecRequest:
         """Return everything that the container's OCI configuration is made from. Raises OSError, WharfError."""
         host_config = container.host_config
-        files = prepared.files
+        files = [self._settings.remap.path(container, file) for file in _files(prepared)]
         return SpecRequest(
             container=container,
             rootfs=str(rootfs.path),
             user=rootfs.user,
             host=await self._facts(container),
             mounts=rootfs.mounts,
-            etc=EtcPaths(str(files.hosts), str(files.hostname), str(files.resolv_conf)),
+            etc=EtcPaths(*(str(file) for file in files)),
             shm=await self._shm(container),
             joined=self._joined(container, prepared.netns),
             cgroup=self._cgroups.runtime_path(container.id, host_config.cgroup_parent),
@@ -147,8 +149,13 @@ class Host:
             seccomp_profile=self._settings.seccomp_profile,
             link_environment=self.link_environment(container),
             restrictions=await asyncio.to_thread(restrictions, [m.source for m in rootfs.mounts if m.type != "tmpfs"]),
+            mapping=self._settings.remap.of(container),
             edits=await self._device_drivers.edits(host_config),
         )
+
+    def remaps(self, container: Container) -> bool:
+        """Tell whether the container gets a user namespace of its own."""
+        return self._settings.remap.of(container) is not None
 
     def link_environment(self, container: Container) -> list[str]:
         """Return the variables that tell of the containers which `--link` names, of those that run now."""
@@ -191,10 +198,19 @@ class Host:
     def _joined(self, container: Container, netns: str | None) -> Joined:
         ipc, pid = container.host_config.ipc_mode, container.host_config.pid_mode
         return Joined(
+            user=self._users_of_peer(container),
             network=netns,
             ipc=f"/proc/{self._donor(ipc).state.pid}/ns/ipc" if ipc.startswith("container:") else "",
             pid=f"/proc/{self._peer(pid, 'PID').state.pid}/ns/pid" if pid.startswith("container:") else "",
         )
+
+    def _users_of_peer(self, container: Container) -> str:
+        """Whose namespaces of another kind are shared, that container's user namespace is shared, too."""
+        host_config = container.host_config
+        for mode in (host_config.pid_mode, host_config.ipc_mode, host_config.network_mode):
+            if mode.startswith("container:") and self._settings.remap.of(container) is not None:
+                return f"/proc/{self._table.get(mode.removeprefix('container:')).state.pid}/ns/user"
+        return ""
 
     def _donor(self, mode: str) -> Container:
         donor = self._peer(mode, "IPC")
@@ -210,6 +226,10 @@ class Host:
         if peer.state.status not in (Status.RUNNING, Status.PAUSED):
             raise NamespaceUnavailable(kind, str(NotRunning(peer.id)))
         return peer
+
+
+def _files(prepared: Prepared) -> tuple[Path, Path, Path]:
+    return prepared.files.hosts, prepared.files.hostname, prepared.files.resolv_conf
 
 
 def _look_up(wanted: Sequence[str], mapped: Collection[str]) -> Mapping[str, list[HostDevice]]:

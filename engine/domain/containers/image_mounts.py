@@ -42,10 +42,13 @@ class ImageMounts:
         self._images.acquire(_holder(container.id, place), Hold(mount.image, "", mount.layers))
         return msgspec.structs.replace(mount, source=str(self._overlay.view(container.id, str(place))))
 
-    async def mount(self, container: Container, mount: MountPoint) -> str:
-        """Mount it beside the container's tree, with which it is unmounted; return the path. Raises OSError."""
+    async def mount(self, container: Container, mount: MountPoint, *, mapped: bool = False) -> str:
+        """Mount it beside the container's tree, with which it is unmounted; return the path. Raises OSError.
+
+        `mapped`: as a container in a user namespace is to see it.
+        """
         place = str(container.mounts.index(mount))
-        return str(await self._overlay.mount_view(container.id, place, mount.layers))
+        return str(await self._overlay.mount_view(container.id, place, mount.layers, mapped=mapped))
 
 
 def holds(container: Container) -> dict[str, Hold]:

@@ -52,6 +52,7 @@ class Limits:
     ipv4_forwarding: bool = True
     systemd_cgroups: bool = False
     seccomp: bool = True
+    userns_remapped: bool = False
     runtimes: Sequence[str] = ("runc",)
 
 

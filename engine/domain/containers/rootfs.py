@@ -1,7 +1,7 @@
 """A container's file tree, made ready to run in: the overlay mount, its user, working directory and volumes."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from engine.domain.containers.announce import Announcer
 from engine.domain.containers.bind_sources import fitted, ready_bind
 from engine.domain.containers.image_mounts import MountSources
 from engine.domain.containers.paths import ContainerPaths
+from engine.domain.containers.remap import Remap
 from engine.domain.containers.users import ResolvedUser, resolve_user
 from engine.drivers.confine.confine import Confine
 from engine.drivers.storage.overlay import OverlayDriver
@@ -39,7 +40,9 @@ class RootfsPreparer:
         sources: MountSources,
         announcer: Announcer,
         paths: ContainerPaths,
+        remap: Remap,
     ) -> None:
+        self._remap = remap
         self._overlay = overlay
         self._confine = confine
         self._volumes = sources.volumes
@@ -53,7 +56,12 @@ class RootfsPreparer:
         user = await self.user(path, container.config.user, container.host_config.group_add or ())
         if container.config.working_dir:
             await self._confine.ensure_directory(path, container.config.working_dir, 0, 0)
-        mounts = [await self._mount(container, path, mount) for mount in container.mounts]
+        volumes = [await self._volume(container, path, m) for m in container.mounts if m.type == "volume"]
+        if self._remap.of(container) is not None:  # Until here it was about files as they are on the disk.
+            await self._overlay.unmount(container.id)
+            path = await self._overlay.mount(container.id, mapped=True)
+        sources = iter(volumes)
+        mounts = [await self._mount(container, m, sources) for m in container.mounts]
         return Rootfs(path, user, mounts)
 
     async def user(self, rootfs: Path, user: str, groups: Sequence[str]) -> ResolvedUser:
@@ -64,17 +72,23 @@ class RootfsPreparer:
         )
         return resolve_user(user, passwd or b"", group or b"", groups)
 
-    async def _mount(self, container: Container, rootfs: Path, mount: MountPoint) -> MountPoint:
+    async def _volume(self, container: Container, rootfs: Path, mount: MountPoint) -> Path:
+        """Return where a volume is mounted; it has got its first content."""
+        source = Path(await self._volumes.mount(mount.name, container.id))
+        if mount.copy_up:
+            await self._confine.copy_up(rootfs, mount.destination, source)
+        return source
+
+    async def _mount(self, container: Container, mount: MountPoint, volumes: Iterator[Path]) -> MountPoint:
         if mount.type == "bind":
             return await asyncio.to_thread(ready_bind, mount)
         if mount.type == "image":
-            return await self._part(container, mount, await self._image_mounts.mount(container, mount))
+            mapped = self._remap.of(container) is not None
+            return await self._part(container, mount, await self._image_mounts.mount(container, mount, mapped=mapped))
         if mount.type != "volume":
             return mount
-        source = await self._volumes.mount(mount.name, container.id)
-        if mount.copy_up:
-            await self._confine.copy_up(rootfs, mount.destination, Path(source))
-        result = await self._part(container, mount, source)
+        source = self._remap.path(container, next(volumes))
+        result = await self._part(container, mount, str(source))
         self._announcer.volume_mounted(container, mount)
         return result
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from engine.core import times
-from engine.core.errors import WharfError
+from engine.core.errors import InvalidParameter, WharfError
 from engine.core.model.container import Container, HostConfig, State, Status
 from engine.domain.containers import health_rules, shm, subpaths
 from engine.domain.containers.failures import NotRunning
@@ -32,7 +32,7 @@ from engine.drivers.cgroups.cgroups import Cgroups
 from engine.drivers.runtime import first_process
 from engine.drivers.runtime.conmon import Conmon, Monitored
 from engine.drivers.runtime.failures import RuntimeFailed, UnknownProcess
-from engine.drivers.runtime.oci import OciRuntime, Runtimes, UnknownRuntime
+from engine.drivers.runtime.oci import Make, OciRuntime, Runtimes, UnknownRuntime
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,13 @@ class Outcome:
     finished_at: int
     oom_killed: bool = False
     error: str = ""
+
+
+class RuntimeUnfit(InvalidParameter):
+    """crun makes the container's root the owner of its standard input, which is the host's /dev/null."""
+
+    def __init__(self) -> None:
+        super().__init__("containers with remapped users cannot run under crun: use the runtime runc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +104,15 @@ class Runner:
         self._machinery.cgroups.forewarn()
         # Before anything is made: a container may name a runtime that is not there.
         runtime = self._runtime(container)
+        if self._machinery.host.remaps(container) and runtime.program.make is Make.CRUN:
+            raise RuntimeUnfit
         rootfs, prepared = await self._prepare(container)
         spec = oci_spec(await self._machinery.host.spec_request(container, rootfs, prepared))
         await asyncio.to_thread((bundle / "config.json").write_bytes, msgspec.json.encode(runtime.prepared(spec)))
         monitored = await self._create(container, runtime, bundle)
         self._machinery.cgroups.shelter(monitored.monitor_pid)
         await runtime.learn(container.id, spec)
+        prepared = await self._sandbox.connect(container, prepared, monitored.pid)
         await self._streams.connect(container, bundle)
         await runtime.start(container.id, monitored.pid)
         state = State(

@@ -13,6 +13,7 @@ from engine.domain.containers import etc_files, links
 from engine.domain.containers.failures import NetworkPeerNotRunning
 from engine.domain.containers.paths import ContainerPaths
 from engine.domain.containers.peers import Peers
+from engine.domain.containers.remap import NO_REMAP, Remap
 from engine.domain.containers.table import ContainerTable
 from engine.domain.networks.networks import Networks
 from engine.domain.networks.sandbox import SandboxRequest, request_of
@@ -54,8 +55,14 @@ class SandboxPreparer:
     """Connects containers as they start, and disconnects them when they have ended."""
 
     def __init__(
-        self, table: ContainerTable, networks: Networks, paths: ContainerPaths, defaults: ResolverDefaults
+        self,
+        table: ContainerTable,
+        networks: Networks,
+        paths: ContainerPaths,
+        defaults: ResolverDefaults,
+        remap: Remap = NO_REMAP,
     ) -> None:
+        self._remap = remap
         self._table = table
         self._peers = Peers(table)
         self._networks = networks
@@ -63,13 +70,24 @@ class SandboxPreparer:
         self._defaults = defaults
 
     async def prepare(self, container: Container) -> Prepared:
-        """Make the network and the files. Raises WharfError; what was made by then is undone by `release`."""
+        """Make the network and the files. Raises WharfError; what was made by then is undone by `release`.
+
+        A container in a user namespace of its own gets its network later, by `connect`.
+        """
         mode = container.host_config.network_mode
         if mode.startswith("container:"):
             return self._shared(container, mode.removeprefix("container:"))
         if mode == "host":
             return await self._host(container)
+        if self._remap.of(container) is not None:
+            linked = [links.host_entry(link) for link in self._peers.linked(container)]
+            await asyncio.to_thread(self._write_own_files, container, {}, linked)
+            return Prepared("", Sandbox(), {}, self._files(container.id))
         return await self._own(container)
+
+    async def connect(self, container: Container, prepared: Prepared, pid: int) -> Prepared:
+        """Furnish the namespace that the runtime has made, where `prepare` left that. Raises WharfError."""
+        return await self._own(container, pid) if prepared.netns == "" else prepared
 
     def _shared(self, container: Container, peer_reference: str) -> Prepared:
         peer = self._table.get(peer_reference)
@@ -84,9 +102,9 @@ class SandboxPreparer:
         attached = await self._networks.attach(SandboxRequest(container.id, container.name, networks=asked))
         return Prepared(None, attached.sandbox, attached.networks, self._files(container.id))
 
-    async def _own(self, container: Container) -> Prepared:
+    async def _own(self, container: Container, pid: int = 0) -> Prepared:
         linked = [links.host_entry(link) for link in self._peers.linked(container)]
-        attached = await self._networks.attach(request_of(container))
+        attached = await self._networks.attach(request_of(container, pid))
         await asyncio.to_thread(self._write_own_files, container, attached.networks, linked)
         await self._tell_parents(container, attached.networks)
         return Prepared(attached.sandbox.netns, attached.sandbox, attached.networks, self._files(container.id))

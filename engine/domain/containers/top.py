@@ -57,7 +57,10 @@ class Top:
         if container.state.status not in (Status.RUNNING, Status.PAUSED):
             raise NotRunning(container.id)
         pids = await self._cgroups.pids(container.id, container.state.pid)
-        done = await proc.run(["ps", *(arguments or "-ef").split()])
+        command = ["ps", *(arguments or "-ef").split()]
+        done = await proc.run([*command, f"-q{','.join(map(str, pids))}"]) if pids else await proc.run(command)
+        if done.returncode != 0:  # Some options, such as `f`, do not go with `-q`.
+            done = await proc.run(command)
         if done.returncode != 0:
             raise PsFailed(done.error or f"exit status {done.returncode}")
         self._announcer.container(container, "top")

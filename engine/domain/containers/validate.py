@@ -18,6 +18,7 @@ from engine.domain.containers.network_modes import (
     require_valid_modes,
     require_valid_ports,
 )
+from engine.domain.containers.remap import require_allowed
 from engine.domain.containers.spec.capabilities import normalize
 
 _NAME = re.compile(r"/?[a-zA-Z0-9][a-zA-Z0-9_.-]+")
@@ -88,6 +89,8 @@ def require_valid(config: ContainerConfig, host_config: HostConfig, limits: Limi
     require_valid_limits(host_config, limits)
     require_valid_modes(host_config)
     _require_valid_system(host_config, limits)
+    if limits.userns_remapped:
+        require_allowed(host_config)
 
 
 def _require_linux(host_config: HostConfig) -> None:

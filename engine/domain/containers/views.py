@@ -16,6 +16,7 @@ from engine.domain.containers.announce import Announcer
 from engine.domain.containers.failures import NotRunning
 from engine.domain.containers.image_mounts import MountSources
 from engine.domain.containers.paths import ContainerPaths
+from engine.domain.containers.remap import runs_remapped
 from engine.domain.containers.table import ContainerTable
 from engine.drivers.confine.archives import View, ViewMount
 from engine.drivers.storage.overlay import OverlayDriver
@@ -92,6 +93,10 @@ class Views:
     @asynccontextmanager
     async def tree(self, container: Container) -> AsyncIterator[Path]:
         """Give the container's own tree, without volumes, mounted meanwhile. Raises OSError."""
+        if container.state.status in _RUNNING and await asyncio.to_thread(runs_remapped, container):
+            async with self._overlay.copy(container.id) as root:
+                yield root
+            return
         self._users[container.id] += 1
         try:
             async with self._table.lock(container.id):

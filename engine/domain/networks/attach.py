@@ -140,7 +140,8 @@ class Attacher:
         undo.push_async_callback(self._kernel.netlink.remove_links, [i.host_name for i in interfaces])
         try:
             async with asyncio.TaskGroup() as both:
-                made = both.create_task(self._kernel.netlink.create_namespace(live.namespace, interfaces, opening))
+                making = self._kernel.netlink.create_namespace(live.namespace, interfaces, opening, live.request.pid)
+                made = both.create_task(making)
                 both.create_task(self.publish(live.published))
         except ExceptionGroup as group:
             # Not `except*`: before Python 3.11.4 that would wrap what is raised here in a group of its own.

@@ -11,6 +11,7 @@ from engine.core.model.network import EndpointSettings, PortBinding
 class SandboxRequest:
     """A container's wishes: endpoints by network name or id, ports such as `80/tcp`, name servers.
 
+    `pid`: the namespace is there, and is that of this process.
     `silent`: it is no container but a build's step, of which no events tell.
     """
 
@@ -23,6 +24,7 @@ class SandboxRequest:
     publish_all: bool = False
     dns: Sequence[str] = ()
     silent: bool = False
+    pid: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +35,8 @@ class Attached:
     networks: Mapping[str, EndpointSettings]
 
 
-def request_of(container: Container) -> SandboxRequest:
-    """Return what a container asks of its networks."""
+def request_of(container: Container, pid: int = 0) -> SandboxRequest:
+    """Return what a container asks of its networks; `pid` as in the request."""
     return SandboxRequest(
         container_id=container.id,
         name=container.name,
@@ -44,4 +46,5 @@ def request_of(container: Container) -> SandboxRequest:
         exposed_ports=tuple(container.config.exposed_ports or ()),
         publish_all=container.host_config.publish_all_ports,
         dns=tuple(container.host_config.dns or ()),
+        pid=pid,
     )

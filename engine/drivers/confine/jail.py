@@ -4,6 +4,8 @@ Each function acts on the calling process, which must have one thread.
 """
 
 import contextlib
+import errno
+import fcntl
 import os
 import resource
 
@@ -12,6 +14,7 @@ from engine.drivers.linux import syscalls
 _CHOWN, _DAC_OVERRIDE, _DAC_READ_SEARCH, _FOWNER, _FSETID, _SYS_ADMIN, _MKNOD, _SETFCAP = 0, 1, 2, 3, 4, 21, 27, 31
 # What writing other people's files takes; SYS_ADMIN for the `trusted.` attributes that overlayfs reads.
 _KEPT = (_CHOWN, _DAC_OVERRIDE, _DAC_READ_SEARCH, _FOWNER, _FSETID, _SYS_ADMIN, _MKNOD, _SETFCAP)
+_NS_GET_USERNS = 0xB701
 _MEMORY = 2 << 30  # Address space of a worker, in bytes.
 
 
@@ -41,6 +44,7 @@ def enter_namespace(namespace: int) -> None:
     As it is a copy, the container can no longer change what is mounted where. The kernel's own filesystems are left
     out: nothing in them is the container's.
     """
+    _enter_users_of(namespace)
     syscalls.setns(namespace, syscalls.CLONE_NEWNS)
     os.close(namespace)
     syscalls.unshare(syscalls.CLONE_NEWNS)
@@ -50,6 +54,22 @@ def enter_namespace(namespace: int) -> None:
             syscalls.umount(path, syscalls.MNT_DETACH | syscalls.UMOUNT_NOFOLLOW)
     os.chdir("/")
     _give_up()
+
+
+def _enter_users_of(namespace: int) -> None:
+    """Be root, and no more than root, of the user namespace that a mount namespace belongs to (ioctl_ns(2))."""
+    users = fcntl.ioctl(namespace, _NS_GET_USERNS)
+    try:
+        syscalls.setns(users, syscalls.CLONE_NEWUSER)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        return  # It is ours already.
+    finally:
+        os.close(users)
+    os.setgroups([])
+    os.setresgid(0, 0, 0)
+    os.setresuid(0, 0, 0)
 
 
 def _give_up() -> None:

@@ -41,6 +41,20 @@ class Namespaces:
             self.remove(name)
             raise
 
+    def enter_of(self, pid: int, name: str) -> int:
+        """Keep the namespace of a process, move the calling thread into it, and return a descriptor of it.
+
+        For a thread of its own only.
+        """
+        path = self.path(name)
+        path.touch(mode=0o400, exist_ok=False)
+        try:
+            syscalls.mount(f"/proc/{pid}/ns/net", path, flags=syscalls.MS_BIND)
+            return self.enter(path)
+        except BaseException:
+            self.remove(name)
+            raise
+
     def enter(self, path: str | Path) -> int:
         """Move the calling thread into the namespace at `path`; return a descriptor of it. For a thread of its own."""
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -40,18 +40,19 @@ class Netlink:
         return str(self._namespaces.path(namespace))
 
     async def create_namespace(
-        self, name: str, interfaces: Sequence[Interface] = (), then: Callable[[], T] | None = None
+        self, name: str, interfaces: Sequence[Interface] = (), then: Callable[[], T] | None = None, pid: int = 0
     ) -> T | None:
         """Make a namespace with its loopback up and these interfaces in it. Raises OSError; nothing remains then.
 
-        `then` is called inside, in the end, by the thread that made it; its result is returned.
+        `then` is called inside, in the end, by the thread that made it; its result is returned. `pid`: the namespace is
+        not made, but that of this process.
         """
         outside = {i.outside: index_of(i.outside) for i in interfaces}
         host = RouteSocket()
 
         def make() -> T | None:
             with host:
-                fd = self._namespaces.enter_new(name)
+                fd = self._namespaces.enter_of(pid, name) if pid else self._namespaces.enter_new(name)
                 try:
                     furnish(host, fd, interfaces, outside)
                     return then() if then else None

@@ -8,12 +8,14 @@ Does not know images, nor what a container is.
 import asyncio
 import os
 import secrets
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.drivers.linux.removal import remove_tree
 from engine.drivers.storage.layers import LayerStore
+from engine.drivers.storage.mapped import MappedData
 from engine.drivers.storage.overlay_mount import OverlayMount, detach, mount_overlay
 
 _REMOVED = ".removed-"
@@ -52,8 +54,9 @@ class _Tree:
 class OverlayDriver:
     """Makes, mounts and removes containers' trees."""
 
-    def __init__(self, root: Path, layers: LayerStore) -> None:
-        """`root` is made by `start`."""
+    def __init__(self, root: Path, layers: LayerStore, mapped: MappedData | None = None) -> None:
+        """`root` is made by `start`. `mapped`: where it is seen with the ids of a user namespace."""
+        self._mapped = mapped
         self._root = root
         self._layers = layers
         self._detached: dict[str, asyncio.Task[None]] = {}
@@ -66,10 +69,16 @@ class OverlayDriver:
 
     def _prepare(self) -> list[Path]:
         self._root.mkdir(mode=0o710, parents=True, exist_ok=True)
+        self._root.chmod(self._mode)
         _make_skeleton(self._root / _SKELETON)
         for name in _EMPTY:
             (self._root / name).mkdir(mode=0o755, parents=True, exist_ok=True)
         return [entry for entry in self._root.iterdir() if entry.name.startswith(_REMOVED)]
+
+    @property
+    def _mode(self) -> int:
+        """Who is root in a user namespace only must find the way to the mount points."""
+        return 0o710 if self._mapped is None else 0o711
 
     async def close(self) -> None:
         """Wait for removals in progress."""
@@ -93,22 +102,36 @@ class OverlayDriver:
         """Make a container's directory above these layers (chain IDs, bottom first). Raises OSError."""
         await asyncio.to_thread(self._create, self._tree(container_id), chains)
 
-    async def mount(self, container_id: str) -> Path:
-        """Mount a container's tree, where it is not, and return its path. Raises OSError."""
+    async def mount(self, container_id: str, *, mapped: bool = False) -> Path:
+        """Mount a container's tree, where it is not, and return its path. Raises OSError.
+
+        `mapped`: as a container in a user namespace is to see it.
+        """
         if (ending := self._detached.get(container_id)) is not None:
             await asyncio.wait((ending,))
-        return await asyncio.to_thread(self._mount, self._tree(container_id))
+        return await asyncio.to_thread(self._mount, self._tree(container_id), mapped=mapped)
 
     def view(self, container_id: str, name: str) -> Path:
         """Return where `mount_view` mounts."""
         return self._tree(container_id).views / name
 
-    async def mount_view(self, container_id: str, name: str, chains: Sequence[str]) -> Path:
+    async def mount_view(self, container_id: str, name: str, chains: Sequence[str], *, mapped: bool = False) -> Path:
         """Mount other layers (chain IDs, bottom first) to be looked at, where they are not; return the path.
 
         `unmount` takes them along. Raises OSError.
         """
-        return await asyncio.to_thread(self._mount_view, self.view(container_id, name), chains)
+        lowers = [self._layers.path(chain) for chain in reversed(chains)]
+        return await asyncio.to_thread(self._mount_view, self.view(container_id, name), lowers, mapped=mapped)
+
+    @asynccontextmanager
+    async def copy(self, container_id: str) -> AsyncIterator[Path]:
+        """Mount a container's tree once more, as it is on the disk, to be looked at meanwhile. Raises OSError."""
+        place = self.view(container_id, secrets.token_hex(8))
+        lowers = [self.upper(container_id), *self.lowers(container_id)]
+        try:
+            yield await asyncio.to_thread(self._mount_view, place, lowers, mapped=False)
+        finally:
+            await asyncio.shield(asyncio.ensure_future(asyncio.to_thread(_drop_view, place)))
 
     async def unmount(self, container_id: str) -> None:
         """Unmount a container's tree and views, where they are mounted. Raises OSError.
@@ -145,6 +168,7 @@ class OverlayDriver:
 
     def _create(self, tree: _Tree, chains: Sequence[str]) -> None:
         tree.home.mkdir(mode=0o710)
+        tree.home.chmod(self._mode)
         for directory, mode in ((tree.upper, 0o755), (tree.work, 0o711), (tree.merged, 0o700)):
             directory.mkdir()
             directory.chmod(mode)
@@ -155,17 +179,27 @@ class OverlayDriver:
                 os.chown(tree.upper, status.st_uid, status.st_gid)
         tree.layers.write_text("\n".join(chains))
 
-    def _mount(self, tree: _Tree) -> Path:
+    def _mount(self, tree: _Tree, *, mapped: bool) -> Path:
         if not tree.merged.is_mount():
-            mount_overlay(OverlayMount(self.lowers(tree.home.name), tree.merged, tree.upper, tree.work))
+            tree.home.chmod(self._mode)
+            lowers, upper, work = self.lowers(tree.home.name), tree.upper, tree.work
+            if mapped and self._mapped is not None:
+                see, owner = self._mapped.path, self._mapped.mapping.root
+                lowers, upper, work = [see(lower) for lower in lowers], see(upper), see(work)
+                mount_overlay(OverlayMount(lowers, tree.merged, upper, work, owner=owner))
+            else:
+                mount_overlay(OverlayMount(lowers, tree.merged, upper, work))
         return tree.merged
 
-    def _mount_view(self, path: Path, chains: Sequence[str]) -> Path:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    def _mount_view(self, path: Path, layers: Sequence[Path], *, mapped: bool) -> Path:
+        path.parent.mkdir(mode=0o711, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
         if not path.is_mount():
             empty = [self._root / name for name in _EMPTY]
-            lowers = [self._layers.path(chain) for chain in reversed(chains)]
-            mount_overlay(OverlayMount([*lowers, *(empty[:1] if lowers else empty)], path))
+            lowers = [*layers, *(empty[:1] if layers else empty)]
+            if mapped and self._mapped is not None:
+                lowers = [self._mapped.path(lower) for lower in lowers]
+            mount_overlay(OverlayMount(lowers, path))
         return path
 
     def _detach(self, tree: _Tree) -> list[int]:
@@ -180,6 +214,12 @@ class OverlayDriver:
         except FileNotFoundError:
             return None
         return grave
+
+
+def _drop_view(path: Path) -> None:
+    if (pinned := detach(path)) is not None:
+        os.close(pinned)
+    path.rmdir()
 
 
 def _close(descriptors: Sequence[int]) -> None:

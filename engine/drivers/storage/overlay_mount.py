@@ -23,6 +23,7 @@ class OverlayMount:
     """What lies above what: `lowers` with the uppermost first, at least two where there is no `upper`.
 
     `volatile`: nothing is written to the disk for its own sake, and `work` cannot serve another mount (Linux 5.10).
+    `owner`: user and group as whom the kernel is to write, for layers on id-mapped mounts.
     """
 
     lowers: Sequence[Path]
@@ -30,6 +31,7 @@ class OverlayMount:
     upper: Path | None = None
     work: Path | None = None
     volatile: bool = False
+    owner: tuple[int, int] | None = None
 
     def options(self) -> dict[str, str | Path]:
         """Return the options that have a value, but for the lower directories."""
@@ -40,6 +42,11 @@ class OverlayMount:
 
 def mount_overlay(wanted: OverlayMount) -> None:
     """Mount with the API that takes one layer at a time (Linux 6.5), else with mount(2). Raises OSError."""
+    with contextlib.nullcontext() if wanted.owner is None else syscalls.acting_as(*wanted.owner):
+        _mount_overlay(wanted)
+
+
+def _mount_overlay(wanted: OverlayMount) -> None:
     fs = syscalls.fsopen("overlay")
     try:
         _configure(fs, wanted)

@@ -134,7 +134,6 @@ def test_settings_without_meaning_are_noted(file: Path) -> None:
         ({"default-runtime": "nope"}, "specified default runtime 'nope' does not exist"),
         ({"storage-driver": "btrfs"}, "driver not supported: btrfs"),
         ({"bip": "1.2.3"}, "invalid CIDR address: 1.2.3"),
-        ({"userns-remap": "x"}, "invalid setting userns-remap: user namespace remapping is not supported yet"),
     ],
 )
 def test_what_is_wrong_with_a_file(file: Path, content: object, text: str) -> None:

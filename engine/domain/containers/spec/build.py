@@ -8,7 +8,7 @@ from typing import Any
 from engine.domain.containers.spec.edits import edited
 from engine.domain.containers.spec.limits import device_nodes, resources
 from engine.domain.containers.spec.mounts import mounts
-from engine.domain.containers.spec.namespaces import namespaces
+from engine.domain.containers.spec.namespaces import id_mappings, namespaces
 from engine.domain.containers.spec.process import hostname, process
 from engine.domain.containers.spec.request import EtcPaths, HostFacts, Joined, SpecRequest
 from engine.domain.containers.spec.security import security, sysctls
@@ -42,7 +42,9 @@ def oci_spec(request: SpecRequest) -> dict[str, Any]:
 
 def _linux(request: SpecRequest, propagation: str) -> dict[str, Any]:
     result: dict[str, Any] = {"resources": resources(request), "namespaces": namespaces(request)}
-    if parameters := sysctls(request.container):
+    if request.mapping is not None:
+        result |= id_mappings(request.mapping)
+    if parameters := sysctls(request.container, remapped=request.mapping is not None):
         result["sysctl"] = parameters
     if request.cgroup:
         result["cgroupsPath"] = request.cgroup

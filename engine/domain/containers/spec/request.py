@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from engine.core.model.cdi import ContainerEdits
 from engine.core.model.container import Container, MountPoint, Ulimit
 from engine.core.model.device import HostDevice
+from engine.core.model.id_mapping import IdMapping
 from engine.domain.containers.users import ResolvedUser
 
 
@@ -38,6 +39,7 @@ class Joined:
     network: str | None = ""
     ipc: str = ""
     pid: str = ""
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class SpecRequest:
     maps each path in `wanted_devices` to the nodes found there; `init` is the path of the init program where asked for;
     `hostname` overrides the container's own; `seccomp_profile` is a daemon-wide profile in JSON, or empty;
     `restrictions` are the options of the file systems that mounts come from (`ro`, `nosuid`, …), by the mount's source;
-    `link_environment` tells of the containers that `--link` names; `edits` are what devices change in the result.
+    `link_environment` tells of the containers that `--link` names; `edits` are what devices change in the result;
+    `mapping` are the ids of a user namespace of the container's own.
     """
 
     container: Container
@@ -78,3 +81,4 @@ class SpecRequest:
     link_environment: Sequence[str] = ()
     restrictions: Mapping[str, Sequence[str]] = field(default_factory=dict)
     edits: Sequence[ContainerEdits] = ()
+    mapping: IdMapping | None = None

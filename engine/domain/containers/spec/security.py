@@ -58,13 +58,17 @@ def _seccomp(
     return custom_filter(profile, capabilities, host.machine, host.kernel)
 
 
-def sysctls(container: Container) -> dict[str, str]:
-    """Return kernel parameters: Docker's defaults for a network of its own, then what the client asks for."""
+def sysctls(container: Container, *, remapped: bool) -> dict[str, str]:
+    """Return kernel parameters: Docker's defaults for a network of its own, then what the client asks for.
+
+    `remapped`: the container has a user namespace, in which not all groups exist.
+    """
     result: dict[str, str] = {}
     mode = container.host_config.network_mode
     if mode != "host" and not mode.startswith("container:"):
         result["net.ipv4.ip_unprivileged_port_start"] = "0"
-        result["net.ipv4.ping_group_range"] = "0 2147483647"
+        if not remapped:
+            result["net.ipv4.ping_group_range"] = "0 2147483647"
     if container.config.domainname:
         result["kernel.domainname"] = container.config.domainname
     return result | (container.host_config.sysctls or {})
