@@ -7,6 +7,7 @@ else do not replace one another. Links are copied as links, hard links stay such
 import os
 import posixpath
 import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from engine.drivers.confine.extract import Extractor
 from engine.drivers.confine.failures import ArchiveRefused, CopyRefused, PathMissing
 from engine.drivers.confine.file_mode import changed
 from engine.drivers.confine.inherit import Inheritance
-from engine.drivers.confine.into import Directories, Made, closed, make_directories
+from engine.drivers.confine.into import Directories, Made, closed, end_of_links, make_directories
 from engine.drivers.confine.select import resolved
 from engine.drivers.confine.selection import Selection, chosen
+from engine.drivers.confine.tar_header import Entry
 from engine.drivers.confine.tar_reader import TarReader
 from engine.drivers.confine.tree import Tree
 from engine.drivers.confine.walk import Found
@@ -98,16 +100,24 @@ class Copy:
         dest, contents = _clean(self._action["dest"]), self._action["contents"]
         if not contents and Path(dest).is_dir():
             dest = posixpath.join(dest, os.fsdecode(path.rpartition(b"/")[2]))
-        new = not contents and not Path(dest).exists()
-        self._merge(source, make_directories(dest, self._made))
-        if new:
-            self._describe_directory(dest, source)
-
-    def _describe_directory(self, dest: str, source: int) -> None:
-        readable, target = os.open(".", _DIRECTORY, dir_fd=source), os.open(dest, _DIRECTORY)
+        whole = not contents and not Path(dest).exists()
         try:
-            self.describe(target, readable, os.fstat(source))
-            self.set_times(target, os.fstat(source))
+            dest = make_directories(dest, self._made)
+        except NotADirectoryError as error:
+            raise CopyRefused(f"cannot copy to non-directory: {dest}") from error
+        self._merge(source, dest)
+        self._finish(dest, source, whole=whole)
+
+    def _finish(self, dest: str, source: int, *, whole: bool) -> None:
+        """The destination itself gets the source's time; its mode where one is given; all where it is a copy."""
+        readable, target = os.open(".", _DIRECTORY, dir_fd=source), os.open(dest, _DIRECTORY)
+        status = os.fstat(source)
+        try:
+            if whole:
+                self.describe(target, readable, status)
+            elif self._mode:
+                os.fchmod(target, self.mode_of(status))
+            self.set_times(target, status)
         finally:
             closed([readable, target])
 
@@ -118,12 +128,13 @@ class Copy:
         elif Path(_clean(dest)).is_dir():
             above = _clean(dest)
         else:
-            above, _, last = _clean(dest).rpartition("/")
+            # A link at the very destination is followed, even one that leads nowhere yet.
+            above, _, last = end_of_links(_clean(dest)).rpartition("/")
             name = os.fsencode(last)
             above = make_directories(above or "/", self._made)
         directory = os.open(above, _DIRECTORY)
         try:
-            self._entry(source, directory, name)
+            self._entry(source, directory, name, posixpath.join(above, os.fsdecode(name)))
         finally:
             os.close(directory)
 
@@ -145,14 +156,15 @@ class Copy:
         inode = found.status.st_dev, found.status.st_ino
         if found.status.st_nlink > 1 and inode in self._links:
             top, first = self._links[inode]
-            self._make_way(above, found.name)
+            self._make_way(above, found.name, posixpath.join(target, os.fsdecode(found.path)))
             os.link(os.fsencode(top) + b"/" + first, found.name, dst_dir_fd=above, follow_symlinks=False)
             return
-        self._entry(_Source(found.status, found), above, found.name)
+        path = posixpath.join(target, os.fsdecode(found.path))
+        self._entry(_Source(found.status, found), above, found.name, path)
         self._links[inode] = (target, found.path)
 
-    def _entry(self, source: _Source, above: int, name: bytes) -> None:
-        self._make_way(above, name)
+    def _entry(self, source: _Source, above: int, name: bytes, path: str) -> None:
+        self._make_way(above, name, path)
         kind = stat.S_IFMT(source.status.st_mode)
         if kind == stat.S_IFREG:
             self._regular(source, above, name)
@@ -164,13 +176,13 @@ class Copy:
             os.chmod(name, self.mode_of(source.status), dir_fd=above)
             self._describe_name(source, above, name)
 
-    def _make_way(self, above: int, name: bytes) -> None:
+    def _make_way(self, above: int, name: bytes, path: str) -> None:
         try:
             present = os.stat(name, dir_fd=above, follow_symlinks=False)
         except FileNotFoundError:
             return
         if stat.S_ISDIR(present.st_mode) and not self._action["replace"]:
-            raise CopyRefused(f"cannot replace to directory {os.fsdecode(name)} with file")
+            raise CopyRefused(f"cannot replace to directory {path} with file")
         remove_entry(above, os.fsdecode(name))
 
     def _regular(self, source: _Source, above: int, name: bytes) -> None:
@@ -212,17 +224,31 @@ class Copy:
         try:
             if not is_archive(source):
                 return False
-            _unpack(source, make_directories(_clean(self._action["dest"]), self._made))
+            _unpack(source, make_directories(_clean(self._action["dest"]), self._made), self._made)
             return True
         finally:
             os.close(source)
 
 
-def _unpack(source: int, where: str) -> None:
+class _Owned(TarReader):
+    """An archive whose entries all belong to one owner, where one is given."""
+
+    def __init__(self, read: Callable[[], bytes], made: Made) -> None:
+        super().__init__(read)
+        self._made = made
+
+    def __iter__(self) -> Iterator[Entry]:
+        for entry in super().__iter__():
+            entry.uid = entry.uid if self._made.uid is None else self._made.uid
+            entry.gid = entry.gid if self._made.gid is None else self._made.gid
+            yield entry
+
+
+def _unpack(source: int, where: str, made: Made) -> None:
     tree = Tree(os.open(where, _DIRECTORY), Inheritance([]))
     try:
         pieces = chunks(source)
-        Extractor(tree).run(TarReader(lambda: next(pieces, b"")))
+        Extractor(tree).run(_Owned(lambda: next(pieces, b""), made))
     finally:
         tree.close()
         os.close(tree.root)

@@ -1,6 +1,7 @@
 """What a build's file operations make: directories with those above them, owners, times. In the process's own root."""
 
 import contextlib
+import errno
 import os
 import posixpath
 from pathlib import Path
@@ -66,6 +67,15 @@ def make_directories(path: str, made: Made, mode: int = 0o755, links: int = _MAX
     if not Path(done).is_dir():
         raise NotADirectoryError(20, "not a directory", done)
     return done
+
+
+def end_of_links(path: str) -> str:
+    """Return where the links lead that begin at a path, whether there is anything or not. Raises OSError (ELOOP)."""
+    for _ in range(_MAX_LINKS):
+        if not Path(path).is_symlink():
+            return path
+        path = posixpath.normpath(Path(path).parent / Path(path).readlink())
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
 
 
 def closed(fds: list[int]) -> None:

@@ -67,11 +67,23 @@ def _below(top: int, above: bytes, component: bytes) -> Iterator[bytes]:
         pattern = pattern_of(component)
         names = [name for name in _names(top, above) if pattern.fullmatch(name)]
     for name in names:
-        try:
-            os.close(resolved(top, prefix + name))
-        except OSError:
-            continue
-        yield prefix + name
+        if _exists(top, above, name):
+            yield prefix + name
+
+
+def _exists(top: int, above: bytes, name: bytes) -> bool:
+    """Tell whether there is such an entry, be it a link that leads nowhere."""
+    try:
+        directory = resolved(top, above)
+    except OSError:
+        return False
+    try:
+        os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except OSError:
+        return False
+    finally:
+        os.close(directory)
+    return True
 
 
 def _names(top: int, above: bytes) -> list[bytes]:

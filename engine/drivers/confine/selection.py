@@ -48,9 +48,15 @@ class Selection:
         return Filter(self._include, self._exclude)
 
     def open(self, top: int, path: bytes) -> int:
-        """Open one of the paths without reading it: what a link leads to where links are followed."""
+        """Open one of the paths without reading it: what a link leads to where links are followed.
+
+        Raises PathMissing.
+        """
         if self.follow or not path:
-            return resolved(top, path)
+            try:
+                return resolved(top, path)
+            except FileNotFoundError as error:
+                raise PathMissing(os.fsdecode(path)) from error
         above, _, name = path.rpartition(b"/")
         directory = resolved(top, above)
         try:

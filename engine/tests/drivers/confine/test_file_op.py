@@ -103,6 +103,7 @@ async def test_modes_owners_and_times(confine, source, tree):
     assert (tree / "d/sub").stat().st_mtime == 1000
     assert {(p.lstat().st_uid, p.lstat().st_gid) for p in (tree / "d").rglob("*")} == {(7, 8)}
     assert (tree / "d").stat().st_uid == 7
+    assert (tree / "d").stat().st_mtime == (source / "dir").stat().st_mtime
     assert stat.S_IMODE((tree / "f").stat().st_mode) == 0o600
     assert (tree / "f").stat().st_mtime == 1000
 
@@ -138,7 +139,9 @@ async def test_files_replace_files_but_no_directories(confine, source, tree):
     (tree / "a.txt").symlink_to("/outside")
     (tree / "x.md").mkdir()
     await confine.file_op(tree, [copy("/a.txt", "/a.txt")], [source])
-    assert (tree / "a.txt").read_text() == "a"
+    assert (tree / "outside").read_text() == "a"
+    await confine.file_op(tree, [copy("/a.txt", "/")], [source])
+    assert not (tree / "a.txt").is_symlink()
     with pytest.raises(ArchiveRefused, match="cannot replace to directory"):
         await confine.file_op(tree, [copy("/dir", "/")], [source])
     await confine.file_op(tree, [copy("/dir", "/", replace=True)], [source])
@@ -178,6 +181,20 @@ async def test_archives_are_unpacked(confine, source, tree):
     await confine.file_op(tree, [copy("/t.tar.gz", "/u/", unpack=True), copy("/a.txt", "/u/", unpack=True)], [source])
     assert (tree / "u/in/file").read_text() == "abc"
     assert (tree / "u/a.txt").read_text() == "a"
+
+
+async def test_unpacked_files_get_the_owner_that_is_asked_for(confine, source, tree):
+    with tarfile.open(source / "t.tar", "w") as archive:
+        archive.addfile(tarfile.TarInfo("f"))
+    await confine.file_op(tree, [copy("/t.tar", "/u/", unpack=True, uid=5, gid=6)], [source])
+    assert (tree / "u/f").stat().st_uid == 5
+    assert (tree / "u/f").stat().st_gid == 6
+
+
+async def test_wildcards_find_links_that_lead_nowhere(confine, source, tree):
+    (source / "dir/dangling").symlink_to("/none")
+    with pytest.raises(ArchiveRefused, match='^"/dir/dangling": not found$'):
+        await confine.fingerprint(source, [{"path": "/dir/d*", "wildcard": True, "follow": True}])
 
 
 async def test_directories_files_links_removals(confine, tree, tmp_path):
