@@ -33,6 +33,22 @@ BODY = {
         "Binds": ["killed:/data"],
     },
 }
+# All that a container can have besides: links, a mounted image, a part of a volume, a limit that is watched.
+FURNISHED = {
+    **BODY,
+    "WorkingDir": "/made/here",
+    "HostConfig": {
+        "Links": ["bystander:other"],
+        "Memory": 64 << 20,
+        "IpcMode": "shareable",
+        "RestartPolicy": {"Name": "unless-stopped"},
+        "Mounts": [
+            {"Type": "image", "Source": "busybox", "Target": "/image"},
+            {"Type": "image", "Source": "busybox", "Target": "/part", "ImageOptions": {"Subpath": "bin"}},
+            {"Type": "volume", "Source": "killed", "Target": "/data"},
+        ],
+    },
+}
 # One process only: what it forked would look like a leak.
 COUNTER = "mkfifo /p; exec 3<>/p; i=0; while :; do echo tick $i; i=$((i+1)); read -t 0.05 x <&3; done"
 
@@ -82,6 +98,10 @@ def create(daemon: Daemon) -> object:
     return daemon.api.request("POST", "/containers/create?name=victim", BODY, timeout=20)
 
 
+def create_furnished(daemon: Daemon) -> object:
+    return daemon.api.request("POST", "/containers/create?name=victim", FURNISHED, timeout=20)
+
+
 def created_and_started(daemon: Daemon) -> None:
     create(daemon)
     assert daemon.api.post("/containers/victim/start").status == 204
@@ -103,6 +123,13 @@ def run(daemon: Daemon) -> None:
     delete(daemon)
 
 
+def run_furnished(daemon: Daemon) -> None:
+    create_furnished(daemon)
+    post("/containers/victim/start")(daemon)
+    post("/containers/victim/stop?t=1")(daemon)
+    delete(daemon)
+
+
 def nothing(daemon: Daemon) -> None:
     pass
 
@@ -114,6 +141,7 @@ OPERATIONS = {
     "restart": Operation(created_and_started, post("/containers/victim/restart?t=1"), remove),
     "rm": Operation(created_and_started, delete, remove),
     "run": Operation(nothing, run, remove),
+    "run of a furnished one": Operation(nothing, run_furnished, remove),
 }
 
 
