@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import socketserver
+import subprocess
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
@@ -152,6 +153,50 @@ class VolumePlugin(Plugin):
     def remove(self, body: dict[str, Any]) -> Reply:
         self.options.pop(body["Name"], None)
         return {"Err": ""}
+
+
+class NetworkPlugin(Plugin):
+    """A network driver that connects each container by a veth whose host end has the gateway's address."""
+
+    def __init__(self, path: Path, engine: Daemon) -> None:
+        super().__init__(path, ["NetworkDriver"])
+        self._engine = engine
+        self.networks: dict[str, str] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Answer properly again, and forget what was asked."""
+        self.calls.clear()
+        for method in ("DeleteNetwork", "CreateEndpoint", "DeleteEndpoint", "ProgramExternalConnectivity"):
+            self.handlers[f"NetworkDriver.{method}"] = lambda _: {}
+        self.handlers |= {
+            "NetworkDriver.GetCapabilities": lambda _: {"Scope": "local"},
+            "NetworkDriver.EndpointOperInfo": lambda _: {"Value": {}},
+            "NetworkDriver.RevokeExternalConnectivity": lambda _: {},
+            "NetworkDriver.CreateNetwork": self.create,
+            "NetworkDriver.Join": self.join,
+            "NetworkDriver.Leave": self.leave,
+        }
+
+    def create(self, body: dict[str, Any]) -> Reply:
+        self.networks[body["NetworkID"]] = body["IPv4Data"][0]["Gateway"]
+        return {}
+
+    def join(self, body: dict[str, Any]) -> Reply:
+        outer, inner = (f"{side}{body['EndpointID'][:8]}" for side in "hc")
+        gateway = self.networks[body["NetworkID"]]
+        self._ip("link", "add", outer, "type", "veth", "peer", "name", inner)
+        self._ip("address", "add", gateway, "dev", outer)
+        self._ip("link", "set", outer, "up")
+        return {"InterfaceName": {"SrcName": inner, "DstPrefix": "plg"}, "Gateway": gateway.partition("/")[0]}
+
+    def leave(self, body: dict[str, Any]) -> Reply:
+        argv = ["ip", "link", "delete", f"h{body['EndpointID'][:8]}"]
+        subprocess.run(self._engine.namespaces.command(argv), check=False, capture_output=True)
+        return {}
+
+    def _ip(self, *arguments: str) -> None:
+        subprocess.run(self._engine.namespaces.command(["ip", *arguments]), check=True)
 
 
 class AuthorizationPlugin(Plugin):

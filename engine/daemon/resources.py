@@ -21,6 +21,7 @@ from engine.domain.networks.networks import NetworkDrivers, Networks
 from engine.domain.networks.settings import DEFAULT_MTU, DEFAULT_POOLS, AddressPool, NetworkSettings
 from engine.domain.plugins.authorize import Authorizers
 from engine.domain.plugins.directory import PluginDirectory
+from engine.domain.plugins.network_drivers import PluginNetworkDrivers
 from engine.domain.plugins.table import PluginTable
 from engine.domain.plugins.volume_drivers import PluginVolumeDrivers
 from engine.domain.volumes.volumes import Volumes
@@ -66,10 +67,10 @@ async def build_resources(config: Config, drivers: Drivers) -> Resources:
     garbage = Garbage(catalog, drivers.content, drivers.layers)
     unpacker = Unpacker(drivers.content, drivers.layers, drivers.confine)
     kernel = NetworkDrivers(drivers.netlink, drivers.firewall, drivers.host_ports)
-    networks = Networks(drivers.store, bus, kernel, network_settings(config))
-    await networks.start()
     installed = await asyncio.to_thread(PluginTable, drivers.store)
     plugins = PluginDirectory(_plugin_places(config), installed)
+    networks = Networks(drivers.store, bus, kernel, network_settings(config), PluginNetworkDrivers(plugins))
+    await networks.start()
     volume_drivers = PluginVolumeDrivers(plugins)
     images, announcer = Images(catalog, garbage, unpacker), Announcer(bus)
     # What it deletes is used by no container at all, so none of them runs.

@@ -23,6 +23,7 @@ from engine.domain.networks.failures import InterfaceRefused, LinkFailed, PortRe
 from engine.domain.networks.gateways import Gateways, choose, port_target
 from engine.domain.networks.plan import Planned, Planner, by_name, named_first
 from engine.domain.networks.ports import PortPublisher, Published, Target, exposed_ports
+from engine.domain.networks.remote import RemoteEndpoints
 from engine.domain.networks.resolver import has_names
 from engine.domain.networks.sandbox import Attached, SandboxRequest
 from engine.domain.networks.table import NetworkTable
@@ -69,13 +70,20 @@ class Attacher:
     """Connects containers as they start and disconnects them when they have ended."""
 
     def __init__(
-        self, table: NetworkTable, endpoints: Endpoints, planner: Planner, kernel: Kernel, bus: EventBus
+        self,
+        table: NetworkTable,
+        endpoints: Endpoints,
+        planner: Planner,
+        kernel: Kernel,
+        bus: EventBus,
+        remote: RemoteEndpoints,
     ) -> None:
         self._table = table
         self.endpoints = endpoints
         self._planner = planner
         self._kernel = kernel
         self._bus = bus
+        self.remote = remote
         self._live: dict[str, Live] = {}
         self._teardowns: dict[str, asyncio.Task[None]] = {}
         self._background: set[asyncio.Task[None]] = set()
@@ -108,6 +116,7 @@ class Attacher:
             live, sandbox = Live(request), Sandbox(id=sandbox_id, netns=self._kernel.netlink.path("default"))
         else:
             live = Live(request, sandbox_id[:12])
+            planned = await self.remote.join_all(request, planned, self._kernel.netlink.path(live.namespace), undo)
             await self._connect(live, planned, undo)
             netns = self._kernel.netlink.path(live.namespace)
             sandbox = Sandbox(id=sandbox_id, netns=netns, ports=live.published.ports)
@@ -235,6 +244,7 @@ class Attacher:
         await self._kernel.netlink.remove_links(e.host_link for e in endpoints if e.host_link)
         await self._forget_udp(live.published)
         for endpoint in endpoints:
+            await self.remote.leave(endpoint)
             self._planner.give_back(endpoint)
 
     async def _forget_udp(self, published: Published) -> None:

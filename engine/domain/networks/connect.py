@@ -4,6 +4,7 @@ Ports stay with the endpoint that gives the default route: when that changes, th
 """
 
 import asyncio
+from collections.abc import Collection
 
 from engine.core.model.network import EndpointSettings, Network
 from engine.domain.networks.attach import Attacher, Kernel, Live, link_failure
@@ -37,7 +38,7 @@ class Connector:
         taken = {e.settings.interface for e in self._endpoints.of_container(request.container_id)}
         planned = self._planner.plan(request, network, wanted, taken - {""})
         try:
-            await self._plug(live, planned)
+            planned = await self._plug(live, planned, taken - {""})
         except BaseException:
             self._planner.give_back(planned.endpoint)
             raise
@@ -61,13 +62,18 @@ class Connector:
             raise LinkFailed("failed to start the container's name server", error) from error
         await self._kernel.serve_names(live, sockets)
 
-    async def _plug(self, live: Live, planned: Planned) -> None:
+    async def _plug(self, live: Live, planned: Planned, taken: Collection[str]) -> Planned:
         if planned.interface is None:
-            return
+            return planned
+        remote = self._attacher.remote
+        planned = await remote.join(live.request, planned, self._kernel.netlink.path(live.namespace), taken)
         try:
-            await self._kernel.netlink.add_interface(live.namespace, planned.interface)
+            if planned.interface is not None:
+                await self._kernel.netlink.add_interface(live.namespace, planned.interface)
         except OSError as error:
+            await remote.leave(planned.endpoint)
             raise link_failure(error) from error
+        return planned
 
     async def disconnect(self, container_id: str, network: Network) -> None:
         """Take a running container off a network. Raises NotConnected, WharfError."""
@@ -79,6 +85,7 @@ class Connector:
             await self._kernel.netlink.remove_link(endpoint.host_link)
         elif endpoint.settings.interface and live is not None:
             await self._unplug(live, endpoint)
+        await self._attacher.remote.leave(endpoint)
         self._endpoints.remove(endpoint)
         self._planner.give_back(endpoint)
         self._attacher.announce("disconnect", endpoint)

@@ -1,10 +1,13 @@
 """What the kernel's side of a network is asked for: one driver for each kind of network that has interfaces."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from engine.core.model.network import EndpointSettings, Network
 from engine.domain.networks.failures import PluginNotFound
 from engine.drivers.netlink.interfaces import Interface
+
+_WITHOUT_INTERFACES = ("", "host", "null")
 
 
 class NetworkDriver(Protocol):
@@ -43,19 +46,24 @@ class NetworkDriver(Protocol):
 class DriverSet:
     """The drivers by their names."""
 
-    def __init__(self) -> None:
+    def __init__(self, plugin: Callable[[str], NetworkDriver]) -> None:
+        """`plugin` returns the driver of any other name, which may not be there."""
         self._drivers: dict[str, NetworkDriver] = {}
+        self._plugin = plugin
 
     def add(self, name: str, driver: NetworkDriver) -> None:
         """Add a driver."""
         self._drivers[name] = driver
 
     def find(self, name: str) -> NetworkDriver | None:
-        """Return a driver, None for `host`, `null` and what is not there."""
-        return self._drivers.get(name)
+        """Return a driver, None for `host` and `null`. That of a plugin is returned whether that is there or not."""
+        if name in _WITHOUT_INTERFACES:
+            return None
+        return self._drivers.get(name) or self._plugin(name)
 
     def get(self, name: str) -> NetworkDriver:
         """Return a driver. Raises PluginNotFound."""
-        if name not in self._drivers:
+        found = self.find(name)
+        if found is None:
             raise PluginNotFound(name)
-        return self._drivers[name]
+        return found

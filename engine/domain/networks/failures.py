@@ -104,6 +104,20 @@ class AddressOutsidePool(Forbidden):
         super().__init__(f"no configured subnet contains IP address {address}")
 
 
+class RemoteRefused(Internal):
+    """A plugin does not do what it is asked."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"remote: {reason}")
+
+
+class EndpointRefused(Internal):
+    """A plugin does not take a container."""
+
+    def __init__(self, container: str, network: str, reason: str) -> None:
+        super().__init__(f"failed to create endpoint {container} on network {network}: {reason}")
+
+
 class PluginNotFound(NotFound):
     """No such network driver."""
 

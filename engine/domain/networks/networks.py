@@ -26,6 +26,7 @@ from engine.domain.networks.ipam import AddressSpace
 from engine.domain.networks.parents import IPVLAN, MACVLAN, ParentDriver
 from engine.domain.networks.plan import Planner
 from engine.domain.networks.ports import PortMap, PortPublisher
+from engine.domain.networks.remote import NetworkPlugins, NoNetworkPlugins, RemoteDriver, RemoteEndpoints
 from engine.domain.networks.request import NetworkRequest
 from engine.domain.networks.resolver import Names, Upstream
 from engine.domain.networks.restore import NetworkRestorer
@@ -55,7 +56,15 @@ class NetworkDrivers:
 class Networks:
     """All networks. `start`, then `restore`, before anything else; `close` at the end."""
 
-    def __init__(self, store: Store, bus: EventBus, drivers: NetworkDrivers, settings: NetworkSettings) -> None:
+    def __init__(
+        self,
+        store: Store,
+        bus: EventBus,
+        drivers: NetworkDrivers,
+        settings: NetworkSettings,
+        plugins: NetworkPlugins | None = None,
+    ) -> None:
+        """`plugins` are the drivers that are not our own."""
         self._settings = settings
         self._drivers = drivers
         self._tag = link_tag(drivers.netlink.path(""))
@@ -68,7 +77,8 @@ class Networks:
         self._bridges = BridgeDriver(
             drivers.netlink, drivers.firewall, self._table, self._book, direct_routing=settings.direct_routing
         )
-        self._network_drivers = DriverSet()
+        remote = plugins or NoNetworkPlugins()
+        self._network_drivers = DriverSet(lambda name: RemoteDriver(name, remote, self._book))
         self._network_drivers.add("bridge", self._bridges)
         for kind in (MACVLAN, IPVLAN):
             self._network_drivers.add(kind.name, ParentDriver(kind, drivers.netlink, self._table, self._book))
@@ -76,7 +86,8 @@ class Networks:
         kernel = self._kernel()
         planner = Planner(self._network_drivers, self._book, self._tag)
         self._dns = kernel.dns
-        self._attacher = Attacher(self._table, self._endpoints, planner, kernel, bus)
+        remote_endpoints = RemoteEndpoints(self._table, self._network_drivers)
+        self._attacher = Attacher(self._table, self._endpoints, planner, kernel, bus, remote_endpoints)
         self._connector = Connector(self._table, self._endpoints, planner, self._attacher, kernel)
         self._creator = NetworkCreator(self._table, self._network_drivers, self._space, bus, settings.network_options)
         self._restorer = NetworkRestorer(self._table, self._book, self._bridges, self._attacher, kernel)

@@ -58,15 +58,15 @@ class PluginDirectory:
         self._resting: dict[str, float] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def get(self, name: str, capability: str) -> Plugin:
-        """Return a plugin that has a capability, waiting a while for one that is starting.
+    async def get(self, name: str, capability: str, *, patient: bool = True) -> Plugin:
+        """Return a plugin that has a capability; a patient caller waits a while for one that is starting.
 
         Raises PluginNotFound, LegacyPluginFailed, NotImplementedByPlugin; PluginDisabled of installed ones.
         """
         installed = self._installed.find(name, capability)
         if installed is not None:
             return installed
-        plugin = await self._activated(name, patient=True)
+        plugin = await self._activated(name, patient=patient)
         if capability not in plugin.implements:
             raise NotImplementedByPlugin(name, capability)
         return plugin

@@ -12,6 +12,7 @@ from engine.drivers.netlink import messages
 from engine.drivers.netlink.interfaces import (
     BridgePort,
     DefaultRoute,
+    GivenLink,
     Interface,
     ParentLink,
     ParentRefused,
@@ -82,6 +83,7 @@ def _configuration(interface: Interface) -> list[Message]:
     routes += [messages.device_route(index, v) for v in interface.device_routes]
     # The kernel gives a link in passthru mode its parent's MAC address when it makes it, whatever was asked for.
     takes_over = isinstance(interface.link, ParentLink) and interface.link.mode == "passthru"
+    takes_over |= isinstance(interface.link, GivenLink) and bool(interface.mac_address)
     mac = [messages.set_mac(index, interface.mac_address)] if takes_over else []
     return [*mac, messages.set_up(index), *addresses, *routes]
 

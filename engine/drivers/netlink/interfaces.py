@@ -26,6 +26,13 @@ class ParentLink:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenLink:
+    """A link that somebody else has made on the host, to be moved into the container and named anew."""
+
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Interface:
     """One container interface.
 
@@ -34,7 +41,7 @@ class Interface:
     An empty MAC address is the kernel's choice; an MTU of 0 the parent's.
     """
 
-    link: BridgePort | ParentLink
+    link: BridgePort | ParentLink | GivenLink
     name: str
     mac_address: str
     mtu: int
@@ -51,7 +58,9 @@ class Interface:
 
     @property
     def outside(self) -> str:
-        """The name of the host's interface that it hangs on."""
+        """The name of the host's interface that it hangs on, or is to become."""
+        if isinstance(self.link, GivenLink):
+            return self.link.source
         return self.link.bridge if isinstance(self.link, BridgePort) else self.link.parent
 
 

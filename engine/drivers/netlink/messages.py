@@ -8,7 +8,7 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
-from engine.drivers.netlink.interfaces import BridgePort, Interface, ParentLink
+from engine.drivers.netlink.interfaces import BridgePort, GivenLink, Interface, ParentLink
 from engine.drivers.netlink.rtnl import ifaddrmsg, ifinfmsg, nla, rtmsg
 
 AF_UNSPEC, AF_INET, AF_BRIDGE, AF_INET6 = 0, 2, 7, 10
@@ -70,6 +70,8 @@ def new_interface(interface: Interface, outside: int, netns: int) -> Message:
     """Make a container's interface on the host's interface number `outside`, in the namespace of descriptor `netns`."""
     if isinstance(interface.link, BridgePort):
         return _new_veth(interface, interface.link, outside, netns)
+    if isinstance(interface.link, GivenLink):
+        return request(_link(index=outside, ifname=interface.name, net_ns_fd=netns), RTM_NEWLINK, _CHANGE)
     return _new_on_parent(interface, interface.link, outside, netns)
 
 
