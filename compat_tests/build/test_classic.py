@@ -434,3 +434,17 @@ def test_builds_at_once(api: RawHttp) -> None:
         assert time.monotonic() - begun < 5
     assert "one" in said[0]
     assert "two" in said[1]
+
+
+def test_by_buildkits_rules(api: RawHttp, cli: DockerCli) -> None:
+    body = context("FROM busybox\nRUN --mount=target=/c cat /c/a > /a\n", {"a": "x"})
+    built = build(api, body, version="2", t="solved:1")
+    assert {line["id"] for line in built.lines} == {"moby.buildkit.trace", "moby.image.id"}
+    assert built.lines[-1] == {"id": "moby.image.id", "aux": {"ID": api.get("/images/solved:1/json")["Id"]}}
+    assert output(cli, "solved:1", "cat", "/a") == "x"
+    quiet = build(api, body, version="2", q="1")
+    assert [set(line) for line in quiet.lines] == [{"stream"}]
+    failed = build(api, body, version="2", target="nope")
+    assert failed.error == {"message": 'target stage "nope" could not be found'}
+    refused = build(api, body, version="2", networkmode="foo")
+    assert (refused.status, refused.message) == (500, 'network mode "foo" not supported by buildkit')

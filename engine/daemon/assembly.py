@@ -59,7 +59,7 @@ class Daemon:
         self.buildkit = buildkit
         self.handlers: Sequence[Handlers] = [
             *build_handlers(config, drivers, resources, containers),
-            classic_handlers(config, drivers, resources, buildkit.builder),
+            classic_handlers(config, drivers, resources, buildkit.builder, buildkit.builds, buildkit.client_of),
             *buildkit.handlers,
             *system_handlers(services.system, drivers, resources, containers, buildkit.builder),
             services.plugins.handlers(resources),

@@ -3,10 +3,12 @@
 import shutil
 
 from engine.api.handlers.build import BuildHandlers
+from engine.api.handlers.build_solved import ClientOf, SolvedBuilds, SolvedParts
 from engine.config.settings import Config
 from engine.daemon.builder import Builder
 from engine.daemon.drivers import Drivers
 from engine.daemon.resources import Resources
+from engine.domain.builder.builds import Builds
 from engine.domain.builder.classic.build import BuildParts, ClassicBuilder
 from engine.domain.builder.classic.step import Workshop
 from engine.domain.builder.classic.step_images import StepImages
@@ -21,7 +23,9 @@ def dockerfile_frontend(builder: Builder, drivers: Drivers) -> DockerfileFronten
     return DockerfileFrontend(TreeReader(builder.solver, drivers.confine), builder.resolver)
 
 
-def classic_handlers(config: Config, drivers: Drivers, resources: Resources, builder: Builder) -> BuildHandlers:
+def classic_handlers(
+    config: Config, drivers: Drivers, resources: Resources, builder: Builder, builds: Builds, client_of: ClientOf
+) -> BuildHandlers:
     """Return the handlers of `POST /build`. Blocks; used at start-up only."""
     stores, events = resources.stores, resources.image_events
     scratch = config.data_root / "build" / "contexts"
@@ -37,4 +41,5 @@ def classic_handlers(config: Config, drivers: Drivers, resources: Resources, bui
         confine=drivers.confine,
         scratch=scratch,
     )
-    return BuildHandlers(ClassicBuilder(parts), builder.pruner)
+    solved = SolvedBuilds(SolvedParts(builds, client_of, drivers.confine, scratch))
+    return BuildHandlers(ClassicBuilder(parts), solved, builder.pruner)

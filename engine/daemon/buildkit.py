@@ -1,7 +1,7 @@
 """Builds the front that serves BuildKit's API, for buildx and Compose."""
 
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.api.app import Handlers
@@ -14,6 +14,7 @@ from engine.api.handlers.buildkit.edge import BuildKitHandlers
 from engine.api.handlers.buildkit.failure import rpc_error
 from engine.api.handlers.buildkit.health import HealthService
 from engine.api.handlers.buildkit.history import HistoryMethods
+from engine.api.handlers.buildkit.session.build_session import BuildSession
 from engine.api.handlers.buildkit.session.sessions import Sessions
 from engine.api.handlers.buildkit.trees import Sources, TreeMethods
 from engine.api.transport.h2c import RpcServer
@@ -45,7 +46,12 @@ class BuildKit:
     server: RpcServer
     builds: Builds
     contexts: Contexts
+    sessions: Sessions
     handlers: Sequence[Handlers]
+
+    def client_of(self, session_id: str, options: Mapping[str, str]) -> BuildSession:
+        """Return the client of a session, for a build with these options."""
+        return BuildSession(session_id, options, self.sessions, self.contexts)
 
     async def close(self) -> None:
         """End all connections and with them their builds."""
@@ -87,7 +93,7 @@ def build_buildkit(
         },
         rpc_error,
     )
-    return BuildKit(builder, server, builds, contexts, [BuildKitHandlers(server, sessions)])
+    return BuildKit(builder, server, builds, contexts, sessions, [BuildKitHandlers(server, sessions)])
 
 
 def _gateway(config: Config, resources: Resources) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from engine.api.handlers.build_solved import SolvedBuilds
 from engine.api.handlers.images.streaming import DiskFailed
 from engine.api.routing import Route
 from engine.api.transport import incoming, reply
@@ -29,8 +30,9 @@ _AUX_SINCE = (1, 30)
 class BuildHandlers:
     """Builds images, step by step."""
 
-    def __init__(self, builder: ClassicBuilder, pruner: CachePruner) -> None:
+    def __init__(self, builder: ClassicBuilder, solved: SolvedBuilds, pruner: CachePruner) -> None:
         self._builder = builder
+        self._solved = solved
         self._pruner = pruner
 
     def routes(self) -> list[Route]:
@@ -44,6 +46,8 @@ class BuildHandlers:
     async def build(self, request: web.BaseRequest) -> web.StreamResponse:
         """POST /build. The build ends when its client leaves."""
         options = decode_build(request)
+        if options.solved:
+            return await self._solved.build(request, options)
         answer = _Answer(request, options)
         output = Output()
         work = asyncio.ensure_future(self._work(request, options, output))
@@ -63,9 +67,11 @@ class BuildHandlers:
             output.end()
 
     async def cancel(self, request: web.BaseRequest) -> web.StreamResponse:
-        """POST /build/cancel: builds by this front have no name; they are cancelled by leaving."""
-        if not request.query.get("id"):
+        """POST /build/cancel: a build by BuildKit's rules; others are cancelled by leaving."""
+        name = request.query.get("id", "")
+        if not name:
             raise InvalidParameter("build ID not provided")
+        self._solved.cancel(name)
         return web.Response(status=200)
 
     async def prune(self, request: web.BaseRequest) -> web.StreamResponse:

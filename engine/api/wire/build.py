@@ -2,13 +2,14 @@
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from engine.api.wire import auth, query
+from engine.api.wire.buildkit_progress import encode_progress
 from engine.api.wire.codec import InvalidJSON, TrailingContent, lookup, parse
 from engine.api.wire.image_progress import encode_line
 from engine.core import references
@@ -18,6 +19,7 @@ from engine.core.references import InvalidReference, Reference
 from engine.domain.builder.classic.failures import SquashUnsupported
 from engine.domain.builder.classic.options import BuildOptions
 from engine.domain.builder.classic.output import ImageId, Line
+from engine.domain.builder.progress import ProgressEvent
 from engine.domain.images.platforms import parse_platform
 from engine.drivers.registry.credentials import Credentials
 
@@ -61,6 +63,9 @@ def decode_build(request: web.BaseRequest) -> BuildOptions:
         force_remove=force_remove,
         host_config=_host_config(request),
         credentials=_credentials(request),
+        solved=version == "2",
+        session=query.text(request, "session"),
+        build_id=query.text(request, "buildid"),
     )
 
 
@@ -172,3 +177,16 @@ def encode_build_line(line: Line) -> dict[str, Any]:
     if isinstance(line, ImageId):
         return {"aux": {"ID": line.id}}
     return encode_line(line)
+
+
+def encode_trace(events: Iterable[ProgressEvent]) -> dict[str, Any]:
+    """Return BuildKit's progress as a line."""
+    status = encode_progress(events).SerializeToString()
+    return {"id": "moby.buildkit.trace", "aux": base64.b64encode(status).decode()}
+
+
+def encode_image_id(image_id: str, *, quiet: bool) -> dict[str, Any]:
+    """Return the last line of a build by BuildKit's rules."""
+    if quiet:
+        return {"stream": f"{image_id}\n"}
+    return {"id": "moby.image.id", "aux": {"ID": image_id}}

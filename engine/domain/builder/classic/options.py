@@ -14,7 +14,8 @@ class BuildOptions:
     """The parameters of `POST /build`. `host_config` holds network, hosts, limits and the like of RUN steps.
 
     A build argument of None takes the value of the client's environment, which it does not have. `cache_from`: only
-    what belongs to these images counts as done before; None: everything does.
+    what belongs to these images counts as done before; None: everything does. `solved`: by BuildKit's rules, with the
+    client of a session; `build_id` is the client's name for the build.
     """
 
     dockerfile: str = "Dockerfile"
@@ -32,3 +33,6 @@ class BuildOptions:
     force_remove: bool = False
     host_config: HostConfig = field(default_factory=HostConfig)
     credentials: Mapping[str, Credentials] = field(default_factory=dict)
+    solved: bool = False
+    session: str = ""
+    build_id: str = ""

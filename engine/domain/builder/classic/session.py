@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from engine.core.errors import NotFound
-from engine.domain.builder.session import Outgoing, SyncRequest
+from engine.domain.builder.session import Outgoing, Session, SyncRequest
 from engine.drivers.registry.credentials import Credentials
 
 
@@ -14,11 +14,12 @@ class NothingSent(NotFound):
 
 
 class UploadSession:
-    """A client whose context lies in a directory of ours."""
+    """A client whose context lies in a directory of ours; for all else there may be the client of a session."""
 
-    def __init__(self, session_id: str, context: Path) -> None:
+    def __init__(self, session_id: str, context: Path, client: Session | None = None) -> None:
         self.id = session_id
         self._context = context
+        self._client = client
 
     @asynccontextmanager
     async def directory(self, request: SyncRequest, transferred: Callable[[int], None]) -> AsyncIterator[Path]:
@@ -28,19 +29,21 @@ class UploadSession:
         transferred(0)
         yield self._context
 
-    async def secret(self, _secret_id: str) -> bytes | None:
-        """Have no secrets."""
-        return None
+    async def secret(self, secret_id: str) -> bytes | None:
+        """Return a secret of the client's."""
+        return await self._client.secret(secret_id) if self._client else None
 
     @asynccontextmanager
-    async def agent(self, agent_id: str, _socket: Path) -> AsyncIterator[None]:
-        """Have no agents."""
-        raise NothingSent(f"unset ssh forward key {agent_id or 'default'}")
-        yield
+    async def agent(self, agent_id: str, socket: Path) -> AsyncIterator[None]:
+        """Serve an agent of the client's."""
+        if self._client is None:
+            raise NothingSent(f"unset ssh forward key {agent_id or 'default'}")
+        async with self._client.agent(agent_id, socket):
+            yield
 
-    async def credentials(self, _host: str) -> Credentials | None:
-        """Have none but those that came with the request."""
-        return None
+    async def credentials(self, host: str) -> Credentials | None:
+        """Return the client's; there are others that came with the request."""
+        return await self._client.credentials(host) if self._client else None
 
     async def upload(self, _url_path: str) -> AsyncIterator[bytes]:
         """Offer nothing more."""
