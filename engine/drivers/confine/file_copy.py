@@ -109,13 +109,13 @@ class Copy:
         self._finish(dest, source, whole=whole)
 
     def _finish(self, dest: str, source: int, *, whole: bool) -> None:
-        """The destination itself gets the source's time; its mode where one is given; all where it is a copy."""
+        """The destination itself gets the source's time, and a mode that is given in digits; all where it is a copy."""
         readable, target = os.open(".", _DIRECTORY, dir_fd=source), os.open(dest, _DIRECTORY)
         status = os.fstat(source)
         try:
             if whole:
                 self.describe(target, readable, status)
-            elif self._mode:
+            elif self._mode.isdigit():
                 os.fchmod(target, self.mode_of(status))
             self.set_times(target, status)
         finally:
