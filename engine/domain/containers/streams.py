@@ -45,7 +45,7 @@ class Streams:
         return future
 
     async def _console(self, bundle: Path) -> Console:
-        return await Console.connect(bundle / "attach", self._spool)
+        return await Console.connect(bundle / "attach", self._spool, accepted=True)
 
     async def connect(self, container: Container, bundle: Path) -> None:
         """Connect the clients that wait for the start; called between creation and start of the process."""

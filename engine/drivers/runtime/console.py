@@ -15,6 +15,7 @@ import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from engine.drivers.linux.unix_diag import is_accepted
 from engine.drivers.runtime.spool import Chunk, Spool, SpoolFull
 from engine.drivers.runtime.stdin_pipe import StdinPipe
 
@@ -53,12 +54,18 @@ class Console:
         self._resume()
 
     @classmethod
-    async def connect(cls, path: Path, spool_directory: Path) -> "Console":
-        """Connect to an attach socket. A container that has just ended gives a console at its end. Raises OSError."""
+    async def connect(cls, path: Path, spool_directory: Path, *, accepted: bool = False) -> "Console":
+        """Connect to an attach socket. A container that has just ended gives a console at its end. Raises OSError.
+
+        `accepted`: wait until conmon knows of its client, as what a process says before that is not sent to it. The
+        conmon of an exec accepts only once it is told to let the process go.
+        """
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
         try:
             async with asyncio.timeout(_CONNECT_PATIENCE):
                 await _connect(connection, path)
+                if accepted:
+                    await _accepted(connection)
         except (ConnectionRefusedError, FileNotFoundError):
             return cls(_ended_socket(connection), Spool(spool_directory))
         except BaseException:
@@ -268,6 +275,13 @@ async def _connect(connection: socket.socket, path: Path) -> None:
             delay = min(delay * 2, 0.1)
         else:
             return
+
+
+async def _accepted(connection: socket.socket) -> None:
+    delay = 0.0002
+    while not is_accepted(connection):
+        await asyncio.sleep(delay)
+        delay = min(delay * 2, 0.01)
 
 
 def _ended_socket(unused: socket.socket) -> socket.socket:

@@ -42,6 +42,27 @@ async def _connected(monitor: Monitor, spool: Path) -> tuple[Console, socket.soc
     return made, monitor.accept()
 
 
+async def test_a_connection_is_one_that_the_monitor_knows_of(monitor: Monitor, tmp_path: Path) -> None:
+    connecting = asyncio.ensure_future(Console.connect(monitor.path, tmp_path, accepted=True))
+    await asyncio.sleep(0.05)
+    assert not connecting.done()
+    far = monitor.accept()
+    far.send(b"\x02first")
+    made = await connecting
+    far.close()
+    assert [chunk async for chunk in made] == [(1, b"first")]
+    made.close()
+
+
+async def test_a_monitor_that_ends_before_it_accepts(monitor: Monitor, tmp_path: Path) -> None:
+    connecting = asyncio.ensure_future(Console.connect(monitor.path, tmp_path, accepted=True))
+    await asyncio.sleep(0.02)
+    monitor.listener.close()
+    made = await connecting
+    assert [chunk async for chunk in made] == []
+    made.close()
+
+
 async def test_output_by_stream_to_the_last_byte(monitor: Monitor, tmp_path: Path) -> None:
     made, far = await _connected(monitor, tmp_path)
     for packet in (b"\x02out", b"\x02put", b"\x03err", b"\x02more", b"\x03"):
