@@ -1,6 +1,6 @@
 # Wharf: a Docker Engine in Python. `make help` lists what there is to make.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check compat compat-oracle bench protos install uninstall clean
+.PHONY: help demo test check compat compat-oracle dockerpy bench protos install uninstall clean
 SHELL := /bin/bash
 PREFIX := /opt/wharf
 UNITS := /etc/systemd/system
@@ -33,6 +33,10 @@ compat: ## Run the black-box tests against wharfd; ARGS="-k exec" chooses
 compat-oracle: ## Run the same tests against real dockerd
 	@.ci/setup test
 	@.ci/test compat_tests --engine dockerd $(ARGS)
+
+dockerpy: ## Run docker-py's own integration tests; ARGS="--engine dockerd", ARGS="-k exec"
+	@.ci/setup test
+	@PATH=$$PATH:/var/cache/wharf-cli/usr/bin:/usr/sbin:/sbin .venv/bin/python -m compat_tests.sdk.dockerpy $(ARGS)
 
 bench: ## Measure wharfd and real dockerd side by side
 	@.ci/setup test
