@@ -29,11 +29,13 @@ from engine.domain.builder.solver.vertex_run import Machinery
 from engine.domain.builder.sources.git import GitSource
 from engine.domain.builder.sources.http import HttpSource
 from engine.domain.builder.sources.image import ImageSource, ImageStores
+from engine.domain.builder.sources.imported_cache import ImportedCache
 from engine.domain.builder.sources.local import LocalSource
 from engine.domain.builder.sources.resolve import ImageResolver
 from engine.domain.builder.sources.trees import SourceTrees
 from engine.domain.builder.usage import CacheUsage
 from engine.domain.containers.sandbox import ResolverDefaults
+from engine.domain.images.garbage import Garbage
 from engine.domain.images.push import Pusher
 from engine.drivers.storage.work_trees import WorkTrees
 
@@ -91,7 +93,8 @@ def build_builder(config: Config, drivers: Drivers, resources: Resources, contai
         MergeOp: Merging(),
         DiffOp: Differing(),
     }
-    solver = Solver(_machinery(cache, snapshots, resources, sources, executors))
+    imports = ImportedCache(resolver, images, drivers.content)
+    solver = Solver(_machinery(cache, snapshots, stores.garbage, imports, (sources, executors)))
     assembler = Assembler(solver, snapshots, drivers.content)
     usage = CacheUsage(cache, snapshots, caches, stores.garbage)
     pruner = CachePruner(cache, usage, caches, config.data_root)
@@ -142,10 +145,12 @@ def _step_host(config: Config, drivers: Drivers, containers: Containers) -> Step
 def _machinery(
     cache: BuildCache,
     snapshots: Snapshots,
-    resources: Resources,
-    sources: dict[str, Source],
-    executors: dict[type, Executor],
+    garbage: Garbage,
+    imports: ImportedCache,
+    work: tuple[dict[str, Source], dict[type, Executor]],
 ) -> Machinery:
+    sources, executors = work
+
     def source_of(scheme: str) -> Source:
         if scheme not in sources:
             raise UnknownSource(scheme)
@@ -154,4 +159,4 @@ def _machinery(
     def executor_of(operation: Operation) -> Executor:
         return executors[type(operation)]
 
-    return Machinery(cache, snapshots, Flights(), resources.stores.garbage, source_of, executor_of)
+    return Machinery(cache, snapshots, Flights(), garbage, imports, source_of, executor_of)

@@ -5,7 +5,7 @@ that the client sent, and all layers that the build has come by, are kept for it
 """
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -38,6 +38,8 @@ class Job:
     credentials: Mapping[str, Credentials] = field(default_factory=dict)
     host_config: HostConfig = field(default_factory=HostConfig)
     seals: bool = True
+    cache_from: Sequence[str] = ()
+    inline_cache: bool = False
     strict_names: bool = False
     entitlements: frozenset[str] = frozenset({NETWORK_HOST})
     resources: AsyncExitStack = field(default_factory=AsyncExitStack)

@@ -117,6 +117,15 @@ class Snapshots:
         ]
         return Snapshot(tuple(self.layer(record) for record in records))
 
+    def steps_of(self, tree: Snapshot) -> list[tuple[str, int]]:
+        """Return the keys of the steps that made a tree's layers, each with how many of them are its result."""
+        ids = [layer.id for layer in tree.layers]
+        return [
+            (record.key, len(record.layers))
+            for record in self._cache.all()
+            if record.key.startswith("sha256:") and record.layers and record.layers == ids[: len(record.layers)]
+        ]
+
     def _lowers(self, base: Snapshot) -> list[Path]:
         """Return the directories, the uppermost first."""
         places = [self._stores.layers.path(layer.record.place) for layer in reversed(base.layers)]

@@ -46,3 +46,11 @@ class Source(Protocol):
     async def load(self, work: Work) -> Snapshot:
         """Return the tree. Raises WharfError, OSError."""
         ...
+
+
+class Imports(Protocol):
+    """Knows what others have made."""
+
+    async def find(self, key: str, job: Job, report: Report) -> Snapshot | None:
+        """Return the tree that a step with this key made; None where nobody knows. Raises WharfError, OSError."""
+        ...

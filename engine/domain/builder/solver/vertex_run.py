@@ -20,7 +20,7 @@ from engine.domain.builder.llb.ops import ExecOp, MountType, Operation, SourceOp
 from engine.domain.builder.progress import LogEvent, StatusEvent, VertexEvent
 from engine.domain.builder.snapshot import Snapshot, Snapshots
 from engine.domain.builder.solver import describe, keys
-from engine.domain.builder.solver.executors import Executor, Source, Work
+from engine.domain.builder.solver.executors import Executor, Imports, Source, Work
 from engine.domain.builder.solver.flights import Flights
 from engine.domain.images.garbage import Garbage
 
@@ -35,6 +35,7 @@ class Machinery:
     snapshots: Snapshots
     flights: Flights
     garbage: Garbage
+    imports: Imports
     source_of: Callable[[str], Source]
     executor_of: Callable[[Operation], Executor]
 
@@ -170,7 +171,7 @@ class VertexRun:
         """Tell whether the cache has the result, which it then will keep for this build."""
         if self.fresh:
             return False
-        record = self._machinery.cache.find(key)
+        record = self._machinery.cache.find(key) or await self._imported(key)
         if record is None:
             return False
         await self._keep(self._machinery.snapshots.of_records(record.layers))
@@ -181,6 +182,17 @@ class VertexRun:
 
     def _need(self, *trees: Snapshot) -> None:
         self._job.needs.chains.update(layer.record.place for tree in trees for layer in tree.layers)
+
+    async def _imported(self, key: str) -> CacheRecord | None:
+        """Return what an image that the build names as a cache has of it."""
+        tree = await self._machinery.imports.find(key, self._job, self._report)
+        if tree is None:
+            return None
+        await self._keep(tree)
+        below = keys.image_layer_key(tree.layers[-1].id) if tree.layers else ""
+        parent = self._machinery.cache.peek(below)
+        await self._remember(key, [tree], [parent.id] if parent is not None else [])
+        return self._machinery.cache.peek(key)
 
     async def _keep(self, *trees: Snapshot) -> None:
         self._need(*trees)

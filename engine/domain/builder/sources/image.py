@@ -48,15 +48,18 @@ class ImageSource:
 
     async def load(self, work: Work) -> Snapshot:
         """Return the tree, having pulled and unpacked what was missing."""
-        found: FoundImage = work.job.runs[_key(work)]
+        return await self.bring(work.job.runs[_key(work)], work.job, work.report)
+
+    async def bring(self, found: FoundImage, job: Job, report: Report) -> Snapshot:
+        """Return an image's tree, having pulled and unpacked what was missing. Raises WharfError, OSError."""
         tree = self._stores.snapshots.of_image(found.image)
-        self._keep(tree, found.image, work.job)
+        self._keep(tree, found.image, job)
         await self._stores.garbage.settled()
         if self._is_here(found.image):
             await self._images.unpacked(found.image)
         else:
             with self._stores.garbage.lease(resumable=True) as lease:
-                await self._resolver.fetch(found.repository, lease).bring(found.image, _Pull(found.image, work.report))
+                await self._resolver.fetch(found.repository, lease).bring(found.image, _Pull(found.image, report))
         await self._remember(tree, found)
         return tree
 

@@ -80,13 +80,17 @@ class Parts:
         self.done = []
         self.fail = set()
         self.gate = {}
+        self.imported = set()
         self.transient = False
 
     def solver(self):
         machinery = Machinery(
-            self.cache, self.snapshots, Flights(), self.garbage, lambda scheme: self, lambda operation: self
+            self.cache, self.snapshots, Flights(), self.garbage, self, lambda scheme: self, lambda operation: self
         )
         return Solver(machinery)
+
+    async def find(self, key, job, report):
+        return Snapshot((self.snapshots.layer("imported"),)) if key in self.imported else None
 
     async def identify(self, work):
         return work.vertex.operation.identifier
@@ -228,3 +232,13 @@ async def test_what_a_build_has_is_kept_until_its_end(parts):
         await solver.solve(run(source(), "one"), made)
         assert {"test://base", "one 2"} <= parts.garbage.kept["build kept"].chains
     assert "build kept" not in parts.garbage.kept
+
+
+async def test_what_others_have_made_is_not_made_again(parts):
+    edge = run(source(), "one")
+    await solve(parts, edge)
+    parts.imported = {record.key for record in parts.cache.all()}
+    await parts.cache.remove(parts.cache.all())
+    tree, made = await solve(parts, run(run(source(), "one"), "two"))
+    assert tree == ["imported", "two"]
+    assert told(made, "one").cached
