@@ -59,6 +59,14 @@ class Image(Struct, frozen=True, kw_only=True):
     history: list[HistoryEntry] = []
 
 
+class Statements(Struct, frozen=True, kw_only=True):
+    """What is said of an image (BuildKit's attestations): a manifest whose layers are documents."""
+
+    manifest: Descriptor
+    config_descriptor: Descriptor
+    layers: list[Descriptor] = []
+
+
 class StoredImage(Struct, frozen=True, kw_only=True):
     """All that the store has of a target. It exists until it is deleted, whether it has names or not.
 
@@ -66,6 +74,7 @@ class StoredImage(Struct, frozen=True, kw_only=True):
     here. `deleted`: gone for users; it is kept for the layers of the containers that still hold it. `stored_at` is when
     it came, in nanoseconds since the epoch. `parent` is the id of the image that a commit or a build step made it from,
     whether that still exists or not. `sources` are the repositories (`host/path`) in which its blobs are known to be.
+    `statements` are those of the manifests that are none of images, where their content is here.
     """
 
     target: Descriptor
@@ -75,6 +84,7 @@ class StoredImage(Struct, frozen=True, kw_only=True):
     stored_at: int = 0
     parent: str = ""
     sources: list[str] = []
+    statements: list[Statements] = []
 
 
 class ImageName(Struct, frozen=True, kw_only=True):

@@ -9,20 +9,24 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from engine.core import ids, times
 from engine.core.errors import InvalidParameter, NotFound
+from engine.domain.builder import provenance
 from engine.domain.builder.job import Job
 from engine.domain.builder.llb.ops import Edge
-from engine.domain.builder.result import FrontendRequest, FrontendResult
+from engine.domain.builder.provenance import Circumstances
+from engine.domain.builder.result import Attestation, FrontendRequest, FrontendResult
 
 log = logging.getLogger(__name__)
 # Clients ask for a build's progress, and call within it, before they have asked for the build.
 _PATIENCE = 5.0
 # A build of nothing, made to learn what the daemon can do, is over before the client asks for its progress.
 _MEMORY = 30.0
+# Exporters that always take what is said of an image; others only where it is to be beside it.
+_IMAGES = ("moby", "image")
 
 
 class NoSuchBuild(NotFound):
@@ -125,6 +129,8 @@ class Build:
         self.frontend = request.frontend
         self.options: Mapping[str, str] = request.frontend_request.options
         self.returned: asyncio.Future[FrontendResult] = asyncio.get_running_loop().create_future()
+        self.provenance: Mapping[str, Any] = {}
+        self.inline_only = True
         self._refs: dict[str, Edge | None] = {}
 
     def remember(self, edge: Edge | None) -> str:
@@ -256,10 +262,28 @@ class Builds:
         if missing:
             raise UnknownExporter(missing[0])
         await self.evaluate(list(result.refs.values()), build.job)
+        attested = self._attested(build, result)
         response: dict[str, str] = {}
         for target in build.request.exporters:
-            response.update(await self._parts.exporters[target.kind].export(result, target, build.job))
+            given = attested if target.kind in _IMAGES or not build.inline_only else result
+            response.update(await self._parts.exporters[target.kind].export(given, target, build.job))
         return response
+
+    def _attested(self, build: Build, result: FrontendResult) -> FrontendResult:
+        """Say of each tree where it comes from, as far as the client wants it, and keep what is said."""
+        options = build.request.frontend_request.options or build.options
+        wanted = provenance.wanted(options)
+        circumstances = Circumstances(build.request.ref, build.frontend, options, build.created, times.now())
+        for edge in result.refs.values():
+            build.provenance = provenance.predicate(edge, circumstances, full=True)
+        if wanted is None:
+            return result
+        build.inline_only = wanted.inline_only
+        said = {
+            platform: [Attestation(provenance.PREDICATE, provenance.predicate(edge, circumstances, full=wanted.full))]
+            for platform, edge in result.refs.items()
+        }
+        return replace(result, attestations=said)
 
     def close(self) -> None:
         """Forget what is over."""

@@ -46,6 +46,12 @@ class Needs:
         self.blobs.add(stored.target.digest)
         for image in stored.images:
             self.add_image(image)
+        self.add_statements(stored)
+
+    def add_statements(self, stored: StoredImage) -> None:
+        """Add what is said of an image."""
+        for said in stored.statements:
+            self.blobs |= {said.manifest.digest, said.config_descriptor.digest, *(d.digest for d in said.layers)}
 
 
 class Lease:
@@ -220,5 +226,6 @@ def needs_of(*stored: StoredImage) -> Needs:
     for one in stored:
         for image in one.images:
             needs.add_image(image)
+        needs.add_statements(one)
         needs.blobs.add(one.target.digest)
     return needs

@@ -13,4 +13,10 @@ def together(known: StoredImage | None, fresh: StoredImage) -> StoredImage:
     order = [m.digest for m in fresh.manifests]
     images = sorted(found.values(), key=lambda i: order.index(i.manifest.digest) if i.manifest.digest in order else -1)
     sources = list(dict.fromkeys([*known.sources, *fresh.sources]))
-    return msgspec.structs.replace(known, images=images, parent=known.parent or fresh.parent, sources=sources)
+    return msgspec.structs.replace(
+        known,
+        images=images,
+        parent=known.parent or fresh.parent,
+        sources=sources,
+        statements=known.statements or fresh.statements,
+    )

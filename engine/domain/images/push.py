@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from engine.core import references
 from engine.core.ids import short
-from engine.core.model.image import Descriptor, Image, Platform, StoredImage
+from engine.core.model.image import Descriptor, Image, Platform, Statements, StoredImage
 from engine.core.references import Reference
 from engine.domain.images.announce import Announcer
 from engine.domain.images.failures import NoTagToPush, PushFailed, TagMissing
@@ -102,8 +102,9 @@ class _Work:
         self, options: PushOptions, reference: Reference, stored: StoredImage, image: Image, sink: Sink
     ) -> Descriptor:
         """Send everything; return what the tag points at there now."""
-        whole = options.platform is None and len(stored.images) == len(stored.manifests)
-        images = stored.images if whole else [image]
+        parts: list[Image | Statements] = [*stored.images, *stored.statements]
+        whole = options.platform is None and len(parts) == len(stored.manifests)
+        images = parts if whole else [image]
         target = stored.target if whole else image.manifest
         if not whole and image.manifest.digest != stored.target.digest:
             await sink(IndexNarrowed(stored.target, image.manifest))
@@ -116,7 +117,7 @@ class _Work:
         await self._send_manifest(source, target, reference.tag or target.digest)
         return target
 
-    async def _hold(self, images: Sequence[Image], target: Descriptor) -> None:
+    async def _hold(self, images: Sequence[Image | Statements], target: Descriptor) -> None:
         await self._lease.blob(target.digest)
         for image in images:
             for descriptor in (image.manifest, image.config_descriptor, *image.layers):
@@ -126,7 +127,9 @@ class _Work:
         data = await self._stores.content.read(descriptor.digest)
         await _worded(upload.put_manifest(source, tag, descriptor.media_type, data))
 
-    async def _send_blobs(self, source: Source, reference: Reference, images: Sequence[Image], sink: Sink) -> None:
+    async def _send_blobs(
+        self, source: Source, reference: Reference, images: Sequence[Image | Statements], sink: Sink
+    ) -> None:
         layers = [_Blob(d) for d in _unique(d for image in images for d in image.layers)]
         configs = [_Blob(d) for d in _unique(image.config_descriptor for image in images)]
         told: dict[_Blob, Step] = {}

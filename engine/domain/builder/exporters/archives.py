@@ -1,6 +1,7 @@
 """The exporters `oci` and `docker`: a build's result as an image's archive on the client's disk."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 
 import msgspec
 
@@ -46,7 +47,9 @@ class ArchiveExporter:
         if not flag(target.attrs, "tar", default=True):
             raise LayoutUnsupported
         names = image_names(target.attrs)
-        options = assemble_options({"oci-mediatypes": str(not self._docker).lower(), **target.attrs}, result)
+        # `docker load` reads archives of one image.
+        given = replace(result, attestations={}) if self._docker else result
+        options = assemble_options({"oci-mediatypes": str(not self._docker).lower(), **target.attrs}, given)
         kind = "docker" if self._docker else "oci"
         async with vertex(f"exporting to {kind} image format", job) as digest:
             stored = await self._assembler.assemble(result, options, job, Teller(job, digest))

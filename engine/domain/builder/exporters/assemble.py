@@ -9,12 +9,14 @@ import msgspec
 
 from engine.core import digest as digests
 from engine.core import times
-from engine.core.model.image import Descriptor, Image, Platform, StoredImage
+from engine.core.model.image import Descriptor, Image, Platform, Statements, StoredImage
+from engine.core.references import Reference
 from engine.domain.builder.exporters.image_config import ExportedLayer, empty_config, patched
 from engine.domain.builder.job import Job
 from engine.domain.builder.llb.ops import Edge
 from engine.domain.builder.progress import StatusEvent
-from engine.domain.builder.result import FrontendResult
+from engine.domain.builder.provenance import statement
+from engine.domain.builder.result import Attestation, FrontendResult
 from engine.domain.builder.snapshot import NamedLayer, Snapshot, Snapshots
 from engine.domain.builder.solver.solver import Solver
 from engine.domain.images import documents
@@ -34,16 +36,21 @@ from engine.drivers.storage.content import ContentStore
 _DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 _DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 _CONFIG = "containerimage.config"
+_IN_TOTO = "application/vnd.in-toto+json"
 
 
 @dataclass(frozen=True, slots=True)
 class AssembleOptions:
-    """How documents are written. `annotations` by kind (`manifest`, `index`, …); `epoch` in ns, None: as it is."""
+    """How documents are written. `annotations` by kind (`manifest`, `index`, …); `epoch` in ns, None: as it is.
+
+    `attestations` are by platform, as the result's trees are; `names` are those of the image that they are about.
+    """
 
     oci: bool = True
     annotations: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     epoch: int | None = None
-    attestations: bool = False
+    attestations: Mapping[str, Sequence[Attestation]] = field(default_factory=dict)
+    names: Sequence[Reference] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +98,14 @@ class Assembler:
         images = [
             await writer.image(part, tree, layers) for part, tree, layers in zip(parts, trees, named, strict=True)
         ]
-        if len(images) == 1 and not result.metadata.get("refs.platforms", b"").count(b'"ID"') > 1:
+        if (
+            not options.attestations
+            and len(images) == 1
+            and result.metadata.get("refs.platforms", b"").count(b'"ID"') < 2
+        ):
             return StoredImage(target=images[0].target, manifests=[images[0].target], images=images)
-        return await writer.index(images)
+        said = [await writer.statements(part, image) for part, image in zip(parts, images, strict=True)]
+        return await writer.index(images, [statements for statements in said if statements is not None])
 
 
 class _Writer:
@@ -132,12 +144,50 @@ class _Writer:
         assert isinstance(parsed, documents.Manifest)
         return read_image(target, described, parsed, config)
 
-    async def index(self, images: Sequence[Image]) -> StoredImage:
-        """Write an index of several platforms' manifests."""
+    async def statements(self, part: PlatformResult, image: Image) -> Statements | None:
+        """Write what is to be said of an image, as BuildKit does: a manifest with documents in the place of layers."""
+        attestations = self._options.attestations.get(part.name, self._options.attestations.get("", ()))
+        if not attestations:
+            return None
+        layers = []
+        for each in attestations:
+            said = statement(each.predicate, self._options.names, image.manifest.digest, part.platform)
+            data = msgspec.json.encode(said)
+            at = msgspec.structs.replace(
+                _described(data, _IN_TOTO), annotations={"in-toto.io/predicate-type": each.predicate_type}
+            )
+            await self._keep(data, at)
+            layers.append(at)
+        nowhere = {"architecture": "unknown", "os": "unknown"}
+        diff_ids = [layer.digest for layer in layers]
+        config = msgspec.json.encode({**nowhere, "config": {}, "rootfs": {"type": "layers", "diff_ids": diff_ids}})
+        config_at = _described(config, OCI_CONFIG)
+        await self._keep(config, config_at)
+        document = {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "config": descriptor_json(config_at),
+            "layers": [descriptor_json(layer) for layer in layers],
+        }
+        manifest = msgspec.json.encode(document)
+        about = {
+            "vnd.docker.reference.digest": image.manifest.digest,
+            "vnd.docker.reference.type": "attestation-manifest",
+        }
+        at = msgspec.structs.replace(
+            _described(manifest, OCI_MANIFEST),
+            platform=Platform(os="unknown", architecture="unknown"),
+            annotations=about,
+        )
+        await self._put("attestation manifest", manifest, at)
+        return Statements(manifest=at, config_descriptor=config_at, layers=layers)
+
+    async def index(self, images: Sequence[Image], statements: Sequence[Statements] = ()) -> StoredImage:
+        """Write an index of the platforms' manifests and of what is said of them."""
         annotations = self._annotations("index", "")
         media_type = OCI_INDEX if self._options.oci else DOCKER_LIST
         document: dict[str, Any] = {"schemaVersion": 2, "mediaType": media_type}
-        manifests = [image.manifest for image in images]
+        manifests = [image.manifest for image in images] + [each.manifest for each in statements]
         document["manifests"] = [descriptor_json(manifest) for manifest in manifests]
         if annotations:
             document["annotations"] = annotations
@@ -145,7 +195,7 @@ class _Writer:
         target = _described(data, document["mediaType"])
         await self._put("manifest list", data, target)
         whole = [msgspec.structs.replace(image, id=target.digest, target=target) for image in images]
-        return StoredImage(target=target, manifests=manifests, images=whole)
+        return StoredImage(target=target, manifests=manifests, images=whole, statements=list(statements))
 
     def _annotations(self, kind: str, platform: str) -> dict[str, str]:
         found = self._options.annotations
@@ -153,8 +203,11 @@ class _Writer:
 
     async def _put(self, what: str, data: bytes, at: Descriptor) -> None:
         with self._teller.told(f"exporting {what} {at.digest}"):
-            self._job.needs.blobs.add(at.digest)
-            await self._content.put(data, at.digest)
+            await self._keep(data, at)
+
+    async def _keep(self, data: bytes, at: Descriptor) -> None:
+        self._job.needs.blobs.add(at.digest)
+        await self._content.put(data, at.digest)
 
 
 def _described(data: bytes, media_type: str) -> Descriptor:

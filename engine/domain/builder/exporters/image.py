@@ -123,9 +123,11 @@ def flag(attrs: Mapping[str, str], name: str, *, default: bool = False) -> bool:
 def assemble_options(attrs: Mapping[str, str], result: FrontendResult) -> AssembleOptions:
     """Return how an exporter's options want documents. Raises InvalidExportOption."""
     return AssembleOptions(
-        oci=flag(attrs, "oci-mediatypes", default=True),
+        oci=flag(attrs, "oci-mediatypes", default=bool(result.attestations or _annotations(attrs))),
         annotations=_annotations(attrs),
         epoch=epoch_of(attrs, result),
+        attestations=result.attestations,
+        names=image_names(attrs),
     )
 
 
@@ -172,7 +174,7 @@ def described(stored: StoredImage, names: Sequence[Reference]) -> dict[str, str]
         "containerimage.digest": target.digest,
         "containerimage.descriptor": base64.b64encode(descriptor).decode(),
     }
-    if len(stored.images) == 1:
+    if len(stored.manifests) == 1 and stored.images:
         response["containerimage.config.digest"] = stored.images[0].config_descriptor.digest
     if names:
         response["image.name"] = ",".join(str(name) for name in names)

@@ -26,7 +26,7 @@ _DIGESTS: WeakKeyDictionary[Vertex, str] = WeakKeyDictionary()
 def digest_of(vertex: Vertex) -> str:
     """Return a vertex's digest: equal for equal work on equal inputs."""
     if vertex not in _DIGESTS:
-        for each in _below(vertex, _DIGESTS):
+        for each in inputs_first(vertex, _DIGESTS):
             _DIGESTS[each] = _digest(_op_bytes(each))
     return _DIGESTS[vertex]
 
@@ -36,7 +36,7 @@ def to_definition(edge: Edge | None) -> bytes:
     definition = pb.Definition()
     if edge is not None:
         files: dict[tuple[str, bytes], int] = {}
-        for vertex in _below(edge.vertex):
+        for vertex in inputs_first(edge.vertex):
             getattr(definition, _DEF).append(_op_bytes(vertex))
             _describe(definition, vertex, files)
         last = pb.Op(inputs=[pb.Input(digest=digest_of(edge.vertex), index=edge.output)])
@@ -54,7 +54,7 @@ def from_definition(data: bytes) -> Edge | None:
         raise InvalidDefinition(str(error)) from error
 
 
-def _below(top: Vertex, done: Container[Vertex] = ()) -> Iterator[Vertex]:
+def inputs_first(top: Vertex, done: Container[Vertex] = ()) -> Iterator[Vertex]:
     """Yield a vertex and all it needs, each once, inputs first; not what is done, nor what that needs."""
     seen: set[Vertex] = set()
     pending: list[tuple[Vertex, bool]] = [(top, False)]
