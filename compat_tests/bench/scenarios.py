@@ -1,5 +1,6 @@
 """The scenarios of DESIGN section 7. Each measures one engine once and says how long it took, in seconds (or MiB)."""
 
+import shutil
 import socket
 import subprocess
 import threading
@@ -8,10 +9,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from compat_tests.bench import workload
+from compat_tests.bench import throughput, workload
 from compat_tests.bench.engines import Pair
 from compat_tests.clients.buildx import with_buildx
 from compat_tests.clients.daemon import Daemon
+from compat_tests.clients.registry import Registry
 
 Measure = Callable[[Daemon, Pair], float]
 
@@ -239,6 +241,20 @@ def _save(daemon: Daemon, pair: Pair) -> float:
     return _timed(whole)
 
 
+def _push(daemon: Daemon, pair: Pair) -> float:
+    """To a registry that is empty, and at an address of which no image is known to have come."""
+    root = pair.scratch / f"push-{time.monotonic_ns()}"
+    registry = Registry(daemon.namespaces, root)
+    name = f"{registry.address}/bench/pushed:1"
+    try:
+        daemon.cli.ok("tag", "bench/loaded:1", name)
+        return _timed(lambda: daemon.cli.ok("push", "-q", name, timeout=300))
+    finally:
+        daemon.cli.ok("rmi", name)
+        registry.close()
+        shutil.rmtree(root)
+
+
 # Questions.
 
 
@@ -349,10 +365,22 @@ SCENARIOS = (
     Scenario("pull", 0.6, _pull, rounds=3, quick=1, needs_big=True),
     Scenario("load", 0.6, _load, rounds=3, quick=1, needs_big=True),
     Scenario("save", 0.15, _save, rounds=3, quick=1, needs_big=True, prepare=_prepare_save, finish=_finish_save),
+    Scenario("push", 0.7, _push, rounds=3, quick=1, needs_big=True, prepare=_prepare_save, finish=_finish_save),
     Scenario("ps", 0.2, _ps, prepare=_prepare_many, finish=_finish_many),
     Scenario("inspect", 1.0, _inspect, prepare=_prepare_inspect, finish=_finish_inspect, rounds=5),
     Scenario("ping", 1.0, _ping, rounds=5),
     Scenario("ports", 0.02, _ports, rounds=1, quick=1),
+    Scenario(
+        "net-containers",
+        1.1,
+        throughput.between_containers,
+        prepare=throughput.prepare,
+        finish=throughput.finish,
+        rounds=7,
+    ),
+    Scenario(
+        "net-port", 1.1, throughput.through_a_port, prepare=throughput.prepare, finish=throughput.finish, rounds=7
+    ),
     Scenario(
         "memory-50", 0.35, _memory_idle, rounds=1, quick=1, unit="MiB", prepare=_prepare_fifty, finish=_finish_many
     ),

@@ -6,8 +6,10 @@ Each engine runs in a network of its own, with another machine on a wire beside 
 import contextlib
 import re
 import socket
+import struct
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -392,6 +394,27 @@ def test_what_the_user_drops_is_dropped(site: Site) -> None:
     finally:
         site.shell(f"iptables -D {rule}")
     eventually(lambda: site.there(outside.HOST, 8080))
+
+
+def test_a_container_does_not_tell_the_host_where_to_route(site: Site) -> None:
+    """CVE-2020-13401: router advertisements that a container sends are nothing to the host."""
+    _dual_stack(site, "front", 1)
+    site.cli.ok("run", "-d", "--name", "rogue", "--network", "front", "busybox", "sleep", "600")
+    bridge = "br-" + site.cli.ok("network", "inspect", "-f", "{{slice .Id 0 12}}", "front")
+    assert site.shell(f"cat /proc/sys/net/ipv6/conf/{bridge}/accept_ra") == "0\n"
+    before = site.shell("ip -6 route show default")
+
+    def advertise() -> None:
+        with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as raw:
+            raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+            index = socket.if_nametoindex("eth0")
+            # Type 134, hop limit 64, lifetime of a default router 1800 s (RFC 4861, 4.2).
+            advertisement = struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0)
+            eventually(lambda: raw.sendto(advertisement, ("ff02::1", 0, 0, index)))
+
+    call_in_network(site.pid("rogue"), advertise)
+    time.sleep(0.2)
+    assert site.shell("ip -6 route show default") == before
 
 
 def test_a_host_that_did_not_route_does_so_for_containers_alone(site: Site, suite: Suite) -> None:

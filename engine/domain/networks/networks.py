@@ -32,7 +32,7 @@ from engine.domain.networks.resolver import Names, Upstream
 from engine.domain.networks.restore import NetworkRestorer
 from engine.domain.networks.sandbox import Attached, SandboxRequest
 from engine.domain.networks.select import prunable, select
-from engine.domain.networks.settings import NetworkSettings
+from engine.domain.networks.settings import ALL_ADDRESSES, NetworkSettings
 from engine.domain.networks.table import NetworkTable
 from engine.drivers.firewall.dns_redirect import redirect_dns
 from engine.drivers.firewall.host_ports import HostPorts, ipv6_works
@@ -94,9 +94,7 @@ class Networks:
 
     def _kernel(self) -> Kernel:
         drivers, settings = self._drivers, self._settings
-        publisher = PortPublisher(
-            drivers.host_ports, settings.host_ip, ipv6=ipv6_works(), relay=settings.userland_proxy
-        )
+        publisher = PortPublisher(drivers.host_ports, ALL_ADDRESSES, ipv6=ipv6_works(), relay=settings.userland_proxy)
         dns = EmbeddedDns(Names(self._table, self._endpoints), Upstream(settings.dns), redirect_dns)
         relay = Relay(drivers.host_ports)
         return Kernel(drivers.netlink, drivers.firewall, publisher, relay, dns, settings.direct_routing)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 DEFAULT_MTU = 1500
+ALL_ADDRESSES = "0.0.0.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class NetworkSettings:
     forward_drop: bool = True
     direct_routing: bool = False
     userland_proxy: bool = True
-    host_ip: str = "0.0.0.0"
+    host_ip: str = ALL_ADDRESSES
     dns: tuple[str, ...] = ()
     default_address_pools: tuple[AddressPool, ...] = DEFAULT_POOLS
     network_options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -40,6 +40,8 @@ def ensure_bridge(bridge: Bridge) -> None:
         # Forwarded packets make the kernel ask for neighbours from the link-local address: that must not wait two
         # seconds for a test of duplicates, which a bridge of our own has no need of.
         write_sysctl(f"net/ipv6/conf/{bridge.name}/accept_dad", "0")
+        # A container must not be able to tell the host where to route (CVE-2020-13401).
+        write_sysctl(f"net/ipv6/conf/{bridge.name}/accept_ra", "0")
         write_sysctl(f"net/ipv6/conf/{bridge.name}/disable_ipv6", "0" if bridge.ipv6 else "1")
         _correct_addresses(route, index, bridge.addresses)
         route.apply(messages.set_up(index))

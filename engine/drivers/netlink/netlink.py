@@ -164,8 +164,13 @@ def _link_names() -> list[str]:
 
 
 def _keep_router_advertisements() -> None:
-    """A host that forwards ignores router advertisements, its own default route's perhaps, unless accept_ra is 2."""
+    """A host that forwards ignores router advertisements, its own default route's perhaps, unless accept_ra is 2.
+
+    That goes for the interfaces that there are; what comes later, bridges to containers say, is not to take after them.
+    """
     for interface in Path("/proc/sys/net/ipv6/conf").iterdir():
+        if interface.name in ("all", "default"):
+            continue
         name = f"net/ipv6/conf/{interface.name}/accept_ra"
         if read_sysctl(name) == "1" and read_sysctl(f"net/ipv6/conf/{interface.name}/forwarding") == "0":
             write_sysctl(name, "2")

@@ -29,7 +29,7 @@ class FakeNetlink:
     def path(self, namespace: str) -> str:
         return f"/run/wharf/netns/{namespace}"
 
-    async def create_namespace(self, name, interfaces=(), then=None):
+    async def create_namespace(self, name, interfaces=(), then=None, pid=0):
         if self.failure:
             raise self.failure
         self.spaces[name] = list(interfaces)
