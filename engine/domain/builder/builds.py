@@ -218,6 +218,8 @@ class Builds:
     async def _known(self, request: BuildRequest, job: Job) -> AsyncIterator[Build]:
         if request.ref in self._builds:
             raise RefTaken(request.ref)
+        job.cache_from = [entry.attrs["ref"] for entry in request.cache_imports if entry.attrs.get("ref")]
+        job.inline_cache = any(entry.kind == "inline" for entry in request.cache_exports)
         build = Build(request, job)
         async with self._changed:
             self._builds[request.ref] = build

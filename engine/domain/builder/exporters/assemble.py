@@ -11,7 +11,7 @@ from engine.core import digest as digests
 from engine.core import times
 from engine.core.model.image import Descriptor, Image, Platform, Statements, StoredImage
 from engine.core.references import Reference
-from engine.domain.builder.exporters.image_config import ExportedLayer, empty_config, patched
+from engine.domain.builder.exporters.image_config import ExportedLayer, empty_config, patched, read_config
 from engine.domain.builder.job import Job
 from engine.domain.builder.llb.ops import Edge
 from engine.domain.builder.progress import StatusEvent
@@ -19,6 +19,7 @@ from engine.domain.builder.provenance import statement
 from engine.domain.builder.result import Attestation, FrontendResult
 from engine.domain.builder.snapshot import NamedLayer, Snapshot, Snapshots
 from engine.domain.builder.solver.solver import Solver
+from engine.domain.builder.sources.imported_cache import FIELD as STEPS
 from engine.domain.images import documents
 from engine.domain.images.config import read_image
 from engine.domain.images.documents import (
@@ -94,6 +95,8 @@ class Assembler:
         trees = [Snapshot() if part.edge is None else await self._solver.solve(part.edge, job) for part in parts]
         with teller.told("exporting layers"):
             named = [await self._snapshots.named(tree) for tree in trees]
+        if job.inline_cache:
+            parts = [with_steps(part, self._snapshots.steps_of(tree)) for part, tree in zip(parts, trees, strict=True)]
         writer = _Writer(self._content, options, job, teller)
         images = [
             await writer.image(part, tree, layers) for part, tree, layers in zip(parts, trees, named, strict=True)
@@ -221,6 +224,13 @@ def _layer(blob: Descriptor, *, oci: bool) -> Descriptor:
     else:
         media_type = _DOCKER_LAYER if compression == "gzip" else blob.media_type
     return Descriptor(media_type=media_type, digest=blob.digest, size=blob.size)
+
+
+def with_steps(part: PlatformResult, steps: Sequence[tuple[str, int]]) -> PlatformResult:
+    """Let the configuration tell which steps made the layers (`--cache-to type=inline`). Raises ConfigMalformed."""
+    found = read_config(part.config or empty_config(part.platform))
+    found[STEPS] = [{"key": key, "layers": count} for key, count in sorted(steps)]
+    return replace(part, config=msgspec.json.encode(found))
 
 
 def platform_results(result: FrontendResult) -> list[PlatformResult]:

@@ -39,15 +39,20 @@ def empty_config(platform: Platform) -> bytes:
     return msgspec.json.encode({**platform_json(platform), "config": {}})
 
 
+def read_config(config: bytes) -> dict[str, Any]:
+    """Return a configuration's JSON object. Raises ConfigMalformed."""
+    try:
+        return msgspec.json.decode(config, type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise ConfigMalformed(str(error)) from error
+
+
 def patched(config: bytes, layers: Sequence[ExportedLayer], epoch: int | None) -> bytes:
     """Return the configuration with layers, history and times. Raises ConfigMalformed.
 
     `epoch` (ns) is the time of all that is not older.
     """
-    try:
-        found = msgspec.json.decode(config, type=dict[str, Any])
-    except msgspec.DecodeError as error:
-        raise ConfigMalformed(str(error)) from error
+    found = read_config(config)
     history = _history(found.get("history") or [], layers)
     if epoch is not None:
         history = [entry | {"created": _earlier(entry.get("created"), epoch)} for entry in history]
