@@ -8,20 +8,21 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from engine.core import times
 from engine.core.errors import WharfError
 from engine.domain.builder.cache import BuildCache, CacheRecord, new_id
-from engine.domain.builder.failures import ChecksumFailed, VertexFailed, worded
+from engine.domain.builder.failures import ChecksumFailed
 from engine.domain.builder.job import Job
 from engine.domain.builder.llb.codec import digest_of
 from engine.domain.builder.llb.ops import ExecOp, MountType, Operation, SourceOp, Vertex
-from engine.domain.builder.progress import LogEvent, StatusEvent, VertexEvent
+from engine.domain.builder.progress import LogEvent, StatusEvent
 from engine.domain.builder.snapshot import Snapshot, Snapshots
 from engine.domain.builder.solver import describe, keys
 from engine.domain.builder.solver.executors import Executor, Imports, Source, Work
 from engine.domain.builder.solver.flights import Flights
+from engine.domain.builder.solver.telling import VertexTeller
 from engine.domain.images.garbage import Garbage
 
 T = TypeVar("T")
@@ -38,14 +39,6 @@ class Machinery:
     imports: Imports
     source_of: Callable[[str], Source]
     executor_of: Callable[[Operation], Executor]
-
-
-class Runs(Protocol):
-    """Finds the run of a vertex in the same build."""
-
-    def __call__(self, vertex: Vertex) -> "VertexRun":
-        """Return it."""
-        ...
 
 
 class VertexRun:
@@ -68,15 +61,9 @@ class VertexRun:
         )
         """Whether it is to be made anew, or lies upon something that is."""
         self._links: tuple[str, Sequence[str], keys.Selections] | None = None
-        self._work = Work(job, vertex, self.digest, self._report)
+        self._teller = VertexTeller(job, vertex, [run.digest for run in inputs])
+        self._work = Work(job, vertex, self.digest, self._teller.report)
         self._once: dict[str, asyncio.Task[Any]] = {}
-        self._event = VertexEvent(
-            self.digest,
-            describe.name_of(vertex),
-            inputs=list(dict.fromkeys(run.digest for run in inputs)),
-            group=vertex.description.progress_group,
-        )
-        job.progress.send(self._event)
 
     async def key(self) -> str:
         """Return the key. Raises VertexFailed."""
@@ -118,7 +105,7 @@ class VertexRun:
             await self._content(number, selections[number])
 
     async def _source_key(self) -> str:
-        async with self._told():
+        async with self._teller.told():
             source = self._source()
             self.transient = source.transient
             return keys.source_key(await source.identify(self._work))
@@ -161,7 +148,9 @@ class VertexRun:
             async with self._machinery.snapshots.view(tree) as path:
                 return keys.content_key(await self._machinery.snapshots.confine.fingerprint(path, selections))
         except (WharfError, OSError) as error:
-            raise self._failed(ChecksumFailed(f"{secrets.token_hex(12)}::{secrets.token_hex(12)}", error)) from error
+            raise self._teller.failed(
+                ChecksumFailed(f"{secrets.token_hex(12)}::{secrets.token_hex(12)}", error)
+            ) from error
 
     async def _input(self, number: int) -> Snapshot:
         edge = self._vertex.inputs[number]
@@ -175,9 +164,7 @@ class VertexRun:
         if record is None:
             return False
         await self._keep(self._machinery.snapshots.of_records(record.layers))
-        if not self._event.completed:
-            now = times.now()
-            self._tell(started=now, completed=now, cached=True)
+        self._teller.cached()
         return True
 
     def _need(self, *trees: Snapshot) -> None:
@@ -185,7 +172,7 @@ class VertexRun:
 
     async def _imported(self, key: str) -> CacheRecord | None:
         """Return what an image that the build names as a cache has of it."""
-        tree = await self._machinery.imports.find(key, self._job, self._report)
+        tree = await self._machinery.imports.find(key, self._job, self._teller.report)
         if tree is None:
             return None
         await self._keep(tree)
@@ -220,15 +207,15 @@ class VertexRun:
             await self._remember(key, made, await self._parents(inputs))
             return made
 
-        async with self._told():
-            made = await self._machinery.flights.join(flight, work, self._report)
+        async with self._teller.told():
+            made = await self._machinery.flights.join(flight, work, self._teller.report)
         await self._keep(*made)
         if self.sealing:
             self._machinery.snapshots.seal_soon(made)
         return made
 
     async def _loaded(self) -> Sequence[Snapshot]:
-        async with self._told(again=False):
+        async with self._teller.told(again=False):
             tree = await self._source().load(self._work)
         await self._keep(tree)
         return [tree]
@@ -271,55 +258,6 @@ class VertexRun:
         if self._links is not None:
             self._link(key, *self._links)
         await self._machinery.cache.write()
-
-    # Progress.
-
-    def _report(self, event: StatusEvent | LogEvent) -> None:
-        self._job.progress.send(replace(event, vertex=self.digest))
-
-    def _tell(self, **changes: Any) -> None:
-        self._event = replace(self._event, **changes)
-        self._job.progress.send(self._event)
-
-    def _told(self, *, again: bool = True) -> "_Told":
-        return _Told(self, silent=not again and bool(self._event.completed))
-
-    def begin(self) -> None:
-        """Say that the vertex is being worked on."""
-        self._tell(started=times.now(), completed=0, cached=False)
-
-    def end(self, error: BaseException | None) -> None:
-        """Say that it is done, or why not."""
-        text = (
-            "" if error is None else "context canceled" if isinstance(error, asyncio.CancelledError) else worded(error)
-        )
-        self._tell(started=self._event.started or times.now(), completed=times.now(), error=text)
-
-    def _failed(self, error: Exception) -> VertexFailed:
-        return VertexFailed(self.digest, self._vertex.description.source, error)
-
-    def told_failure(self, error: BaseException) -> None:
-        """Raise what those who wait for the vertex are to see of an error in it."""
-        if isinstance(error, Exception) and not isinstance(error, VertexFailed):
-            raise self._failed(error) from error
-
-
-class _Told:
-    """Tells of the beginning and the end of work on a vertex."""
-
-    def __init__(self, run: VertexRun, *, silent: bool) -> None:
-        self._run = run
-        self._silent = silent
-
-    async def __aenter__(self) -> None:
-        if not self._silent:
-            self._run.begin()
-
-    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if not self._silent or error is not None:
-            self._run.end(error)
-        if error is not None:
-            self._run.told_failure(error)
 
 
 async def _awaited(work: Callable[[], Awaitable[T]]) -> T:
