@@ -24,7 +24,7 @@ from engine.drivers.runtime.conmon import Conmon
 from engine.drivers.runtime.oci import AddedRuntime, Runtimes, RuntimeSettings
 from engine.drivers.storage.content import ContentStore
 from engine.drivers.storage.layers import LayerStore
-from engine.drivers.storage.mapped import MappedData
+from engine.drivers.storage.mapped import MappedData, unmount_mapped
 from engine.drivers.storage.overlay import OverlayDriver
 from engine.drivers.volumes.local import LocalVolumes
 from engine.state.store import Store
@@ -110,10 +110,12 @@ async def start_drivers(config: Config) -> Drivers:
 
 
 async def _mapped(config: Config) -> MappedData | None:
+    place = config.exec_root / "mapped"
     if not config.userns_remap:
+        await asyncio.to_thread(unmount_mapped, place)
         return None
     mapping = await asyncio.to_thread(mapping_for, config.userns_remap)
-    mapped = MappedData(config.data_root, config.exec_root / "mapped", mapping)
+    mapped = MappedData(config.data_root, place, mapping)
     await mapped.start()
     return mapped
 

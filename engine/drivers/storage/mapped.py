@@ -48,7 +48,7 @@ class MappedData:
             raise MappingUnsupported(self._data, error.strerror or str(error)) from error
 
     def _mount(self, namespace: int) -> None:
-        self._unmount()
+        unmount_mapped(self._place)
         self._place.mkdir(mode=0o711, parents=True, exist_ok=True)
         tree = syscalls.open_tree(self._data, syscalls.OPEN_TREE_CLONE)
         try:
@@ -59,8 +59,10 @@ class MappedData:
 
     async def close(self) -> None:
         """Unmount it; containers that run keep what they have."""
-        await asyncio.to_thread(self._unmount)
+        await asyncio.to_thread(unmount_mapped, self._place)
 
-    def _unmount(self) -> None:
-        with contextlib.suppress(OSError):
-            syscalls.umount(self._place, syscalls.MNT_DETACH | syscalls.UMOUNT_NOFOLLOW)
+
+def unmount_mapped(place: Path) -> None:
+    """Unmount what a daemon, perhaps one with another setting, has left there. Blocks; call in a thread."""
+    with contextlib.suppress(OSError):
+        syscalls.umount(place, syscalls.MNT_DETACH | syscalls.UMOUNT_NOFOLLOW)
