@@ -64,6 +64,13 @@ class RefTaken(InvalidParameter):
         super().__init__(f"job ID {ref} exists")
 
 
+class UnknownCacheExporter(InvalidParameter):
+    """A place for the cache that is not served."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f'unknown cache exporter: "{kind}"')
+
+
 @dataclass(frozen=True, slots=True)
 class ExportTarget:
     """Where a result goes. `number` is how the client knows the exporter."""
@@ -219,6 +226,8 @@ class Builds:
         if request.ref in self._builds:
             raise RefTaken(request.ref)
         job.cache_from = [entry.attrs["ref"] for entry in request.cache_imports if entry.attrs.get("ref")]
+        if unknown := [entry.kind for entry in request.cache_exports if entry.kind != "inline"]:
+            raise UnknownCacheExporter(unknown[0])
         job.inline_cache = any(entry.kind == "inline" for entry in request.cache_exports)
         build = Build(request, job)
         async with self._changed:
