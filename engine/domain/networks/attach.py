@@ -23,7 +23,7 @@ from engine.domain.networks.failures import InterfaceRefused, LinkFailed, PortRe
 from engine.domain.networks.gateways import Gateways, choose, port_target
 from engine.domain.networks.plan import Planned, Planner, by_name, named_first
 from engine.domain.networks.ports import PortPublisher, Published, Target, exposed_ports
-from engine.domain.networks.remote import RemoteEndpoints
+from engine.domain.networks.remote import Leaving, RemoteEndpoints
 from engine.domain.networks.resolver import has_names
 from engine.domain.networks.sandbox import Attached, SandboxRequest
 from engine.domain.networks.table import NetworkTable
@@ -223,7 +223,9 @@ class Attacher:
         except OSError as error:
             log.error("the published ports of container %s are not removed: %s", container_id, error)
         await self._unplug(live, endpoints)
-        self._teardowns[container_id] = self._in_background(self._take_apart(live, endpoints))
+        self._teardowns[container_id] = self._in_background(
+            self._take_apart(live, endpoints, self.remote.of_plugins(endpoints))
+        )
 
     async def _unplug(self, live: Live, endpoints: Iterable[Endpoint]) -> None:
         """Remove links that hang on a parent: the next start may want the same MAC address, or all of the parent."""
@@ -238,13 +240,13 @@ class Attacher:
         if task is not None:
             await asyncio.wait([task])
 
-    async def _take_apart(self, live: Live, endpoints: list[Endpoint]) -> None:
+    async def _take_apart(self, live: Live, endpoints: list[Endpoint], leaving: Leaving) -> None:
         if live.namespace:
             await self._kernel.netlink.remove_namespace(live.namespace)
         await self._kernel.netlink.remove_links(e.host_link for e in endpoints if e.host_link)
         await self._forget_udp(live.published)
+        await self.remote.leave_all(leaving)
         for endpoint in endpoints:
-            await self.remote.leave(endpoint)
             self._planner.give_back(endpoint)
 
     async def _forget_udp(self, published: Published) -> None:

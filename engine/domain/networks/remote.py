@@ -122,6 +122,9 @@ class RemoteDriver:
         )
 
 
+Leaving = Sequence[tuple[RemoteDriver, Endpoint]]
+
+
 class RemoteEndpoints:
     """Containers' endpoints on networks of plugins."""
 
@@ -172,10 +175,17 @@ class RemoteEndpoints:
 
     async def leave(self, endpoint: Endpoint) -> None:
         """Tell a plugin that an endpoint is no more; what it says is for the log. Others' endpoints are passed over."""
-        driver = self._driver(self._table.find(endpoint.network_id))
-        if driver is None:
-            return
-        await self._tell(driver, endpoint, "RevokeExternalConnectivity", "Leave", "DeleteEndpoint")
+        await self.leave_all(self.of_plugins([endpoint]))
+
+    def of_plugins(self, endpoints: Iterable[Endpoint]) -> Leaving:
+        """Return the endpoints that are plugins', for `leave_all` to be told of when their networks may be gone."""
+        found = [(self._driver(self._table.find(e.network_id)), e) for e in endpoints]
+        return [(driver, endpoint) for driver, endpoint in found if driver is not None]
+
+    async def leave_all(self, leaving: Leaving) -> None:
+        """Tell the plugins that these endpoints are no more."""
+        for driver, endpoint in leaving:
+            await self._tell(driver, endpoint, "RevokeExternalConnectivity", "Leave", "DeleteEndpoint")
 
     async def _tell(self, driver: RemoteDriver, endpoint: Endpoint, *methods: str) -> None:
         for method in methods:
