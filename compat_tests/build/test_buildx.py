@@ -238,6 +238,7 @@ def test_metadata(buildx: Buildx, api: RawHttp, tmp_path: Path) -> None:
     assert found["image.name"] == "docker.io/library/first:latest,docker.io/library/second:x"
     assert found["containerimage.digest"] == api.get("/images/first/json")["Id"] == api.get("/images/second:x/json")["Id"]
     assert found["containerimage.descriptor"]["digest"] == found["containerimage.digest"]
+    assert found["buildx.build.provenance"]["invocation"]["parameters"]["frontend"] == "dockerfile.v0"
 
 
 def _manifests(cli: DockerCli, name: str) -> list[tuple[dict, dict]]:  # type: ignore[type-arg]
@@ -520,6 +521,10 @@ def test_history(newest: Buildx) -> None:
     assert shown["Status"] == "completed"
     assert shown["NumCompletedSteps"] == shown["NumTotalSteps"] == 6
     assert shown["Dockerfile"] == "Dockerfile"
+    kinds = {entry["Type"] for entry in shown["Attachments"]}
+    assert "https://slsa.dev/provenance/v0.2" in kinds
+    assert "application/vnd.oci.image.index.v1+json" in kinds
+    assert shown["Materials"][0]["URI"].startswith("pkg:docker/busybox@latest?")
     text = buildx.cli.ok("buildx", "history", "inspect", failed)
     assert 'process "/bin/sh -c echo in vain && exit 5" did not complete successfully: exit code: 5' in text
     assert ">>> RUN echo in vain && exit 5" in text

@@ -1,6 +1,10 @@
 """Builds that were made, and the cache, as BuildKit's clients read them."""
 
+import base64
 from collections.abc import Sequence
+from typing import Any
+
+import msgspec
 
 from engine.api.transport.rpc import RpcError
 from engine.api.wire.buildkit_progress import timestamp
@@ -8,9 +12,11 @@ from engine.core import digest as digests
 from engine.core.model.build import BuildFailure, BuildRecord
 from engine.domain.builder.history import Change
 from engine.domain.builder.protocol.messages import Message, control, rpc
+from engine.domain.builder.provenance import PREDICATE
 from engine.domain.builder.prune import PruneOptions
 from engine.domain.builder.usage import Usage
 
+_STATEMENT_TYPE = "application/vnd.in-toto+json"
 _FAILURE_TYPE = "application/vnd.googeapis.google.rpc.status+proto"  # Sic.
 
 
@@ -30,6 +36,7 @@ def _record(record: BuildRecord) -> Message:
         CreatedAt=timestamp(record.created),
         CompletedAt=timestamp(record.completed),
         ExporterResponse=record.response,
+        Result=_result(record),
         Generation=record.generation,
         pinned=record.pinned,
         numCachedSteps=record.cached_steps,
@@ -37,6 +44,26 @@ def _record(record: BuildRecord) -> Message:
         numCompletedSteps=record.completed_steps,
         numWarnings=record.warnings,
     )
+
+
+def _result(record: BuildRecord) -> Message | None:
+    """Return what came of a build, and what is said of it; clients read both as content."""
+    if record.failure is not None or not record.provenance:
+        return None
+    said = record.provenance.encode()
+    attestation = control.Descriptor(
+        media_type=_STATEMENT_TYPE,
+        digest=digests.of(said),
+        size=len(said),
+        annotations={"in-toto.io/predicate-type": PREDICATE},
+    )
+    found = control.BuildResultInfo(Attestations=[attestation])
+    if described := record.response.get("containerimage.descriptor"):
+        image = msgspec.json.decode(base64.b64decode(described), type=dict[str, Any])
+        target = control.Descriptor(media_type=image["mediaType"], digest=image["digest"], size=image["size"])
+        found.ResultDeprecated.CopyFrom(target)
+        found.Results[0].CopyFrom(target)
+    return found
 
 
 def encode_failure(failure: BuildFailure) -> bytes:

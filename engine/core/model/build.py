@@ -19,7 +19,10 @@ class BuildFailure(Struct, frozen=True, kw_only=True):
 
 
 class BuildRecord(Struct, frozen=True, kw_only=True):
-    """A build. Times are in nanoseconds since the epoch, 0: not yet. `progress` is the size of what was kept of it."""
+    """A build. Times are in nanoseconds since the epoch, 0: not yet. `progress` is the size of what was kept of it.
+
+    `provenance` says what it was made from: the predicate of SLSA's provenance, as JSON.
+    """
 
     ref: str
     frontend: str = ""
@@ -34,5 +37,6 @@ class BuildRecord(Struct, frozen=True, kw_only=True):
     cached_steps: int = 0
     warnings: int = 0
     progress: int = 0
+    provenance: str = ""
     pinned: bool = False
     generation: int = 1

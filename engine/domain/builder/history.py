@@ -96,6 +96,7 @@ class BuildHistory:
             failure=None if error is None else self._failure(error),
             response=dict(response),
             progress=len(data),
+            provenance=msgspec.json.format(msgspec.json.encode(build.provenance)).decode() if build.provenance else "",
             **_counts(events),
         )
         await asyncio.to_thread((self._directory / record.ref).write_bytes, data)

@@ -30,15 +30,15 @@ class ContentService:
         return {"Info": self._info, "Read": self._read}
 
     async def _info(self, request: Message, _call: Call) -> Message:
-        failure = self._failure(request.digest)
-        size = self._store.size(self._known(request.digest)) if failure is None else len(failure)
+        kept = self._kept(request.digest)
+        size = self._store.size(self._known(request.digest)) if kept is None else len(kept)
         return content.InfoResponse(info=content.Info(digest=request.digest, size=size))
 
     async def _read(self, request: Message, _call: Call) -> AsyncIterator[Message]:
         at, left = max(0, request.offset), request.size or sys.maxsize
-        failure = self._failure(request.digest)
-        if failure is not None:
-            yield content.ReadContentResponse(offset=at, data=failure[at : at + left])
+        kept = self._kept(request.digest)
+        if kept is not None:
+            yield content.ReadContentResponse(offset=at, data=kept[at : at + left])
             return
         fd = await asyncio.to_thread(os.open, self._store.path(self._known(request.digest)), os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -48,10 +48,13 @@ class ContentService:
         finally:
             os.close(fd)
 
-    def _failure(self, digest: str) -> bytes | None:
-        """Return a failure that a record points at."""
-        kept = (encode_failure(record.failure) for record in self._history.completed() if record.failure is not None)
-        return next((data for data in kept if digests.of(data) == digest), None)
+    def _kept(self, digest: str) -> bytes | None:
+        """Return a failure, or a statement, that a record points at."""
+        for record in self._history.completed():
+            data = record.provenance.encode() if record.failure is None else encode_failure(record.failure)
+            if digests.of(data) == digest:
+                return data
+        return None
 
     def _known(self, digest: str) -> str:
         if not _DIGEST.fullmatch(digest) or not self._store.has(digest):
