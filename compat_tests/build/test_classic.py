@@ -448,3 +448,23 @@ def test_by_buildkits_rules(api: RawHttp, cli: DockerCli) -> None:
     assert failed.error == {"message": 'target stage "nope" could not be found'}
     refused = build(api, body, version="2", networkmode="foo")
     assert (refused.status, refused.message) == (500, 'network mode "foo" not supported by buildkit')
+
+
+@pytest.mark.parametrize(
+    ("remote", "message"),
+    [
+        ("foo", "remoteURL (foo) could not be recognized as URL"),
+        (
+            "http://127.0.0.1:1/x",
+            (
+                'error downloading remote context http://127.0.0.1:1/x: Get "http://127.0.0.1:1/x": '
+                "dial tcp 127.0.0.1:1: connect: connection refused"
+            ),
+        ),
+        ("git://127.0.0.1:1/x.git", "error fetching: fatal: unable to connect to 127.0.0.1:"),
+    ],
+)
+def test_remote_contexts_that_cannot_be_had(api: RawHttp, remote: str, message: str) -> None:
+    built = build(api, b"", remote=remote)
+    assert built.status == 500
+    assert built.message.startswith(message)

@@ -57,13 +57,6 @@ class ChecksumWrong(InvalidParameter):
         super().__init__(f"digest mismatch {found}: {wanted}")
 
 
-class RemoteUnsupported(InvalidParameter):
-    """A kind of remote context that is not served."""
-
-    def __init__(self, remote: str) -> None:
-        super().__init__(f"remote context {remote} is not supported")
-
-
 class ProcessFailed(Internal):
     """A command of a build ended with a wrong code."""
 

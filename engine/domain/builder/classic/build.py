@@ -27,6 +27,7 @@ from engine.domain.builder.dockerfile.convert.settings import Settings, SourceFi
 from engine.domain.builder.dockerfile.convert.stages import SCRATCH, Stages, StageState, Step, of_file
 from engine.domain.builder.dockerfile.convert.state import State
 from engine.domain.builder.dockerfile.failures import Unreadable
+from engine.domain.builder.dockerfile.git_refs import parse_git_ref
 from engine.domain.builder.dockerfile.ignore import is_left_out
 from engine.domain.builder.dockerfile.instructions import Dockerfile, Instruction, Label, Stage
 from engine.domain.builder.dockerfile.lint import Lint
@@ -34,6 +35,7 @@ from engine.domain.builder.dockerfile.read import read, read_trigger
 from engine.domain.builder.dockerfile.shell import Style, expansion
 from engine.domain.builder.dockerfile.ui.main_context import MainContext
 from engine.domain.builder.dockerfile.ui.trees import FrontendFailed, Reader, Resolver, Trees
+from engine.domain.builder.failures import VertexFailed
 from engine.domain.builder.job import Job
 from engine.domain.builder.llb.ops import NetMode
 from engine.domain.builder.result import FrontendRequest
@@ -139,6 +141,8 @@ class _Build:
 
     async def _dockerfile(self) -> tuple[MainContext, SourceFile]:
         options = self._options
+        if options.remote and not failures.is_web_address(options.remote) and parse_git_ref(options.remote) is None:
+            raise failures.NotRemote(options.remote)
         name = posixpath.normpath(options.dockerfile)
         if not options.remote and name.startswith("../"):
             raise failures.OutsideContext(options.dockerfile)
@@ -149,6 +153,8 @@ class _Build:
             source = await main.load()
         except FrontendFailed as error:
             raise failures.DockerfileMissing(options.dockerfile) from error
+        except VertexFailed as error:
+            raise failures.RemoteFailed(options.remote, str(error)) from error
         if not source.data:
             raise failures.EmptyDockerfile(options.dockerfile)
         if not options.remote:

@@ -1,6 +1,12 @@
 """What can go wrong in a build, in the words of dockerd's classic builder."""
 
 from engine.core.errors import Internal, InvalidParameter
+from engine.domain.builder.dockerfile.git_refs import parse_git_ref
+
+
+def is_web_address(remote: str) -> bool:
+    """Tell whether a remote context is on the web, and not a repository of git."""
+    return remote.startswith(("http://", "https://")) and parse_git_ref(remote) is None
 
 
 class CommandFailed(Internal):
@@ -20,6 +26,23 @@ class DockerfileMissing(Internal):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"Cannot locate specified Dockerfile: {name}")
+
+
+class NotRemote(Internal):
+    """A remote context that is none."""
+
+    def __init__(self, remote: str) -> None:
+        super().__init__(f"remoteURL ({remote}) could not be recognized as URL")
+
+
+class RemoteFailed(Internal):
+    """A remote context that cannot be had."""
+
+    def __init__(self, remote: str, reason: str) -> None:
+        reason = reason.removeprefix("failed to load cache key: ").removeprefix("failed to fetch remote: ")
+        reason = reason.replace("invalid response status", f"failed to GET {remote} with status")
+        what = f"downloading remote context {remote}" if is_web_address(remote) else "fetching"
+        super().__init__(f"error {what}: {reason}")
 
 
 class OutsideContext(Internal):
