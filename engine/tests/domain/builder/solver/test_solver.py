@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from engine.domain.builder.cache import BuildCache, CachedLayer
-from engine.domain.builder.failures import VertexFailed
+from engine.domain.builder.failures import NotEntitled, VertexFailed
+from engine.domain.builder.llb.ops import NetMode
 from engine.domain.builder.snapshot import Layer, Snapshot
 from engine.domain.builder.solver.flights import Flights
 from engine.domain.builder.solver.solver import Solver
@@ -242,3 +243,15 @@ async def test_what_others_have_made_is_not_made_again(parts):
     tree, made = await solve(parts, run(run(source(), "one"), "two"))
     assert tree == ["imported", "two"]
     assert told(made, "one").cached
+
+
+@pytest.mark.parametrize(
+    ("change", "entitlement"), [({"network": NetMode.HOST}, "network.host"), ({"insecure": True}, "security.insecure")]
+)
+async def test_what_is_not_for_all_must_be_allowed(parts, change, entitlement):
+    plain = run(source(), "make")
+    edge = replace(plain, vertex=replace(plain.vertex, operation=replace(plain.vertex.operation, **change)))
+    with pytest.raises(NotEntitled, match=f"failed to load LLB: {entitlement} is not allowed"):
+        await solve(parts, edge, entitlements=frozenset())
+    assert parts.done == []
+    await solve(parts, edge, entitlements=frozenset({entitlement}))
