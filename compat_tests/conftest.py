@@ -21,6 +21,7 @@ from compat_tests.clients.oracle import OracleMissing, cli_version, docker_cli
 from compat_tests.clients.rawhttp import RawHttp
 from compat_tests.clients.registry import Registry, StubRegistry
 from compat_tests.clients.terminal import Terminal
+from compat_tests.clients.waiting import eventually
 
 _HERE = Path(__file__).parent
 
@@ -181,10 +182,16 @@ def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
     before = leaks.footprint(engine)
     yield
     engine.wipe()
-    for image in engine.api.get("/images/json?all=1"):
-        if image["Id"] not in images:
-            engine.api.request("DELETE", f"/images/{image['Id']}?force=1")
+    eventually(lambda: _remove_images(engine, images), what="no images but those of before")
     leaks.check(engine, before)
+
+
+def _remove_images(engine: Daemon, but: set[str]) -> bool:
+    """Try to remove all other images, and tell whether they are gone: dockerd does not always do it at once."""
+    more = [image["Id"] for image in engine.api.get("/images/json?all=1") if image["Id"] not in but]
+    for image in more:
+        engine.api.request("DELETE", f"/images/{image}?force=1")
+    return not more
 
 
 @pytest.fixture(autouse=True)
