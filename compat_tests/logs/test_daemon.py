@@ -1,6 +1,7 @@
 """Logs over the life of the engine: its own settings, its end in the middle of delivery."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 
@@ -30,8 +31,7 @@ def own(suite: Suite) -> Iterator[Callable[..., Daemon]]:
 
 
 def numbers(collector: StreamCollector) -> list[int]:
-    messages = collector.received.split(b"\0")[:-1]
-    return [int(json.loads(message)["short_message"].removeprefix("line-")) for message in messages]
+    return [int(number) for number in re.findall(rb'"short_message":"line-(\d+)"', collector.received)]
 
 
 def test_the_default_driver_and_its_options(own: Callable[..., Daemon]) -> None:
@@ -81,9 +81,9 @@ def test_killed_in_the_middle_of_delivery(own: Callable[..., Daemon]) -> None:
         last = int(daemon.cli.ok("logs", "--tail", "1", "web").removeprefix("line-"))
         eventually(lambda: last in numbers(collector))
         found = numbers(collector)
-    # What was sent in the second before a kill may come twice, nothing else, and nothing is missing.
+    # What was sent in the moment before a kill may come twice, nothing else, and nothing is missing.
     assert sorted(set(found)) == list(range(last + 1))
-    assert len(found) - len(set(found)) < len(found) / 2
+    assert len(found) - len(set(found)) < 3 * 4000
 
 
 @pytest.mark.wharfd_only("dockerd has no log of the time without it")

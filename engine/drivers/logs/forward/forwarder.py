@@ -20,7 +20,7 @@ from engine.drivers.logs.forward.fluentd import with_chunk
 from engine.drivers.logs.forward.source import Batch, Source, is_behind
 
 log = logging.getLogger(__name__)
-_SAVE_NANOSECONDS = 1_000_000_000
+_SAVE_NANOSECONDS, _SAVE_BATCHES = 1_000_000_000, 4
 _LONGEST_WAIT = 30.0
 _STOP_SECONDS = 1.0
 _REMOVED_SECONDS = 10.0
@@ -127,7 +127,7 @@ class _Forwarder:
         self._over = asyncio.Event()
         self._stopping = asyncio.Event()
         self._saved, self._delivered = b"", b""
-        self._saved_at = 0
+        self._saved_at, self._unsaved = 0, 0
         loop = asyncio.get_running_loop()
         self._changes = Changes(files.log.parent, self._over)
         self._task = loop.create_task(self._run(), name=f"log-forwarder-{files.container_id[:12]}")
@@ -223,6 +223,7 @@ class _Forwarder:
                 if failed:
                     log.info("the log collector of container %s is back", self.container_id)
                 self._delivered = batch.position
+                self._unsaved += 1
                 await self._save()
                 return
 
@@ -252,10 +253,11 @@ class _Forwarder:
             stopping.cancel()
 
     async def _save(self) -> None:
-        """Write down how far delivery has come, about once a second."""
+        """Write down how far delivery has come: a daemon that is killed sends a second, or a few batches, twice."""
         now = times.now()
-        if self._delivered != self._saved and now - self._saved_at >= _SAVE_NANOSECONDS:
-            self._saved, self._saved_at = self._delivered, now
+        due = now - self._saved_at >= _SAVE_NANOSECONDS or self._unsaved >= _SAVE_BATCHES
+        if self._delivered != self._saved and due:
+            self._saved, self._saved_at, self._unsaved = self._delivered, now, 0
             try:
                 await asyncio.to_thread(self._source.save, self._saved)
             except OSError as error:
