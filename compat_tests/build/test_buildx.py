@@ -231,7 +231,8 @@ def test_nothing_but_the_cache(buildx: Buildx) -> None:
     assert buildx.ok("--output=type=cacheonly").of("RUN echo 1 > /only") == "CACHED"
 
 
-def test_metadata(buildx: Buildx, api: RawHttp, tmp_path: Path) -> None:
+def test_metadata(newest: Buildx, api: RawHttp, tmp_path: Path) -> None:
+    buildx = newest
     buildx.write({"Dockerfile": "FROM busybox\nENV m=1\n"})
     buildx.ok("--metadata-file", str(tmp_path / "m"), "-t", "first", "-t", "second:x")
     found = json.loads((tmp_path / "m").read_text())

@@ -19,6 +19,7 @@ from engine.domain.builder.history import BuildHistory
 from engine.domain.builder.job import NETWORK_HOST, Job
 from engine.domain.builder.progress import Progress
 from engine.domain.builder.protocol.messages import Message, control
+from engine.domain.builder.supported import require_supported
 
 SERVICE = "moby.buildkit.v1.Control"
 
@@ -61,6 +62,7 @@ class ControlService:
 
     async def _solve(self, request: Message, _call: Call) -> Message:
         wanted = decode_solve(request)
+        require_supported(wanted)
         session = BuildSession(request.Session, wanted.frontend_request.options, self._sessions, self._contexts)
         job = Job(wanted.ref, session, Progress(), entitlements=_entitlements(request.Entitlements))
         return control.SolveResponse(ExporterResponse=await self._builds.run(wanted, job))
