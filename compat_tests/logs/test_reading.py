@@ -106,14 +106,14 @@ def test_a_line_is_not_torn_by_the_other_stream(api: RawHttp, log_run: Run) -> N
 @pytest.mark.parametrize(
     ("driver", "options"),
     [
-        ("json-file", ("max-size=30k", "max-file=4", "compress=true")),
-        ("local", ("max-size=30k", "max-file=4")),
-        ("local", ("max-size=30k", "max-file=4", "compress=false")),
-        ("json-file", ("max-size=30k",)),
+        ("json-file", ("max-size=15k", "max-file=4", "compress=true")),
+        ("local", ("max-size=15k", "max-file=4")),
+        ("local", ("max-size=15k", "max-file=4", "compress=false")),
+        ("json-file", ("max-size=15k",)),
     ],
 )
 def test_follow_goes_through_rotation(cli: DockerCli, driver: str, options: tuple[str, ...]) -> None:
-    script = "i=0; while [ $i -lt 2000 ]; do echo line-$i-012345678901234567890123456789; i=$((i+1)); "
+    script = "i=0; while [ $i -lt 1200 ]; do echo line-$i-012345678901234567890123456789; i=$((i+1)); "
     script += "[ $((i % 100)) -eq 0 ] && sleep 0.12; done"
     flags = [word for option in options for word in ("--log-opt", option)]
     start = ("run", "-d", "--name", "rot", "--net", "none", "--log-driver", driver, *flags, "busybox", "sh", "-c")
@@ -122,10 +122,10 @@ def test_follow_goes_through_rotation(cli: DockerCli, driver: str, options: tupl
         assert process.stdout is not None
         cli.ok("exec", "rot", "touch", "/go")
         numbers = [int(line.split(b"-")[1]) for line in process.stdout.read().splitlines()]
-    assert numbers == list(range(2000))
+    assert numbers == list(range(1200))
     kept = [int(line.split("-")[1]) for line in cli.ok("logs", "rot").splitlines()]
-    assert kept == list(range(kept[0], 2000))
-    assert len(kept) < 2000
+    assert kept == list(range(kept[0], 1200))
+    assert len(kept) < 1200
     for tail in (1, len(kept) - 5):
         assert len(cli.ok("logs", "--tail", str(tail), "rot").splitlines()) == tail
 
