@@ -282,6 +282,14 @@ def test_an_image_is_no_plugin(cli: DockerCli, api: RawHttp, plugin_registry: Re
     assert api.get("/plugins") == []
 
 
+def test_a_plugin_is_no_image(cli: DockerCli, api: RawHttp, install: Install, plugin_registry: Registry) -> None:
+    name = f"{plugin_registry.address}/test/noimage:1"
+    install(name)
+    assert api.post(f"/plugins/{name}/push").status == 200
+    assert cli.run("pull", "-q", name).code == 1
+    api.request("DELETE", f"/images/{name}")  # dockerd keeps the name.
+
+
 def test_it_authorizes_until_it_is_disabled(api: RawHttp, engine: Daemon, install: Install) -> None:
     install(interface={"types": ["docker.authz/1.0"], "socket": "test.sock"})
     enable(api)

@@ -18,6 +18,7 @@ DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+PLUGIN_CONFIG = "application/vnd.docker.plugin.v1+json"
 OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
 INDEXES = frozenset({DOCKER_LIST, OCI_INDEX})
 MANIFESTS = frozenset({DOCKER_MANIFEST, OCI_MANIFEST})

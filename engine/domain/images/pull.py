@@ -242,7 +242,9 @@ def choose_manifest(index: Index, wanted: Platform) -> Descriptor:
 
 
 def require_layers(manifest: Manifest) -> None:
-    """Raise MalformedImage where a manifest holds something else than file system layers (a chart, a signature)."""
+    """Raise MalformedImage where a manifest is no image's: a plugin, or not of file system layers (a chart)."""
+    if manifest.config.media_type == documents.PLUGIN_CONFIG:
+        raise MalformedImage(f'encountered remote "{documents.PLUGIN_CONFIG}"(plugin) when fetching')
     for layer in manifest.layers:
         if not documents.is_layer(layer):
             raise MalformedImage(f"unsupported layer media type {layer.media_type}")

@@ -20,7 +20,7 @@ from engine.core.model.product import DOCKER_VERSION
 from engine.core.references import InvalidReference, Reference
 from engine.domain.events.bus import EventBus
 from engine.domain.images import documents
-from engine.domain.images.documents import DOCKER_MANIFEST, Manifest
+from engine.domain.images.documents import DOCKER_MANIFEST, PLUGIN_CONFIG, Manifest
 from engine.domain.images.downloads import Downloader
 from engine.domain.images.progress import Note, Sink, Step
 from engine.domain.plugins.config import encode_config, initial_settings, privileges, read_config
@@ -48,7 +48,6 @@ from engine.drivers.registry.transport import Transport
 from engine.drivers.storage import layer_blob
 from engine.drivers.storage.layer_blob import LayerBlob
 
-PLUGIN_CONFIG = "application/vnd.docker.plugin.v1+json"
 _LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 _CHUNK = 1 << 20
 
