@@ -45,18 +45,28 @@ def drop_policy(version: int) -> str:
 
 
 def script(family: str, mark: str, bridges: list[str], listed: list[dict[str, Any]]) -> str:
-    """Return the commands for a family, given what `list chain` says of iptables' chain. Pure."""
+    """Return the commands for a family, given what `list chain` says of iptables' chain. Pure.
+
+    Only what differs is changed: a host has many networks.
+    """
     policy = next((i["chain"].get("policy") for i in listed if "chain" in i), "accept")
     rules = [item["rule"] for item in listed if "rule" in item]
-    ours = [r["handle"] for r in rules if r.get("comment") == mark]
+    ours = {_side(r): r["handle"] for r in rules if r.get("comment") == mark}
     others = [r for r in rules if r.get("comment") != mark]
-    lines = [f"delete rule {family} {_CHAIN} handle {handle}" for handle in ours]
-    if policy == "drop" or any(not _jumps_to(r, "DOCKER-USER") for r in others):
-        behind = next((r["handle"] for r in others if _jumps_to(r, "DOCKER-USER")), None)
-        where = f"add rule {family} {_CHAIN} position {behind}" if behind else f"insert rule {family} {_CHAIN}"
-        for bridge in bridges:
-            lines += [f'{where} {side} "{bridge}" accept comment "{mark}"' for side in ("iifname", "oifname")]
+    needed = policy == "drop" or any(not _jumps_to(r, "DOCKER-USER") for r in others)
+    wanted = [(side, bridge) for bridge in bridges for side in ("iifname", "oifname")] if needed else []
+    lines = [f"delete rule {family} {_CHAIN} handle {ours[side]}" for side in ours if side not in wanted]
+    behind = next((r["handle"] for r in others if _jumps_to(r, "DOCKER-USER")), None)
+    where = f"add rule {family} {_CHAIN} position {behind}" if behind else f"insert rule {family} {_CHAIN}"
+    lines += [f'{where} {s} "{b}" accept comment "{mark}"' for s, b in wanted if (s, b) not in ours]
     return "\n".join(lines) + "\n" if lines else ""
+
+
+def _side(rule: dict[str, Any]) -> tuple[str, str]:
+    """Return which way through which bridge a rule of ours is about."""
+    match: dict[str, Any] = next((e["match"] for e in rule.get("expr", []) if isinstance(e, dict) and "match" in e), {})
+    left = match.get("left", {}).get("meta", {}) if isinstance(match.get("left"), dict) else {}
+    return str(left.get("key", "")), str(match.get("right", ""))
 
 
 def _jumps_to(rule: dict[str, Any], chain: str) -> bool:

@@ -171,9 +171,22 @@ def test_other_peoples_drop_policy_is_passed_behind_the_users_chain() -> None:
     ]
 
 
-def test_rules_of_ours_are_made_anew_and_none_where_nothing_drops() -> None:
+def test_rules_of_ours_go_where_nothing_drops() -> None:
     ours = {"handle": 9, "comment": "wharf-x", "expr": []}
     assert (
         foreign.script("ip", "wharf-x", ["br0"], _listed("accept", ours)) == "delete rule ip filter FORWARD handle 9\n"
     )
     assert foreign.script("ip", "wharf-x", ["br0"], _listed("accept")) == ""
+
+
+def test_only_what_differs_is_changed_beside_other_peoples_rules() -> None:
+    def ours(handle: int, side: str, bridge: str) -> dict[str, object]:
+        match = {"op": "==", "left": {"meta": {"key": side}}, "right": bridge}
+        return {"handle": handle, "comment": "wharf-x", "expr": [{"match": match}, {"accept": None}]}
+
+    present = [ours(8, "iifname", "br0"), ours(9, "oifname", "br0"), ours(10, "iifname", "gone0")]
+    assert foreign.script("ip", "wharf-x", ["br0", "br1"], _listed("drop", *present)).splitlines() == [
+        "delete rule ip filter FORWARD handle 10",
+        'insert rule ip filter FORWARD iifname "br1" accept comment "wharf-x"',
+        'insert rule ip filter FORWARD oifname "br1" accept comment "wharf-x"',
+    ]
