@@ -119,6 +119,11 @@ class RpcServer:
         for link in list(self._open):
             link.close()
 
+    async def wait_closed(self) -> None:
+        """Wait until the calls on connections that have ended have cleaned up. After `close`."""
+        await asyncio.gather(*(link.closed.wait() for link in list(self._open)))
+        await asyncio.gather(*(handler.wait_closed() for handler in list(self._server._handlers)))
+
 
 async def _unimplemented(_stream: Stream[Any, Any]) -> None:
     raise GRPCError(Status.UNIMPLEMENTED, "unknown method or service")

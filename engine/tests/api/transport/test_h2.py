@@ -155,6 +155,20 @@ async def test_a_lost_connection_fails_calls_and_cancels_them_there(client: H2Cl
         await client.call(_CONTROL["Info"], control.InfoRequest())
 
 
+async def test_the_servers_end_waits_for_calls_to_clean_up(echo: _Echo) -> None:
+    server = RpcServer({"moby.buildkit.v1.Control": echo.endpoints()}, _failed)
+    ours, theirs = socket.socketpair()
+    await asyncio.get_running_loop().connect_accepted_socket(server.protocol, theirs)
+    _, client = await asyncio.get_running_loop().create_connection(H2Client, sock=ours)
+    call = asyncio.ensure_future(client.call(_CONTROL["Solve"], control.SolveRequest(Ref="long")))
+    await asyncio.sleep(0.05)
+    server.close()
+    await asyncio.wait_for(server.wait_closed(), 5)
+    assert echo.cancelled.is_set()
+    with pytest.raises(ConnectionLost):
+        await call
+
+
 async def test_a_reader_that_leaves_early_leaves_the_connection_usable(client: H2Client) -> None:
     for _ in range(5):
         async with client.exchange(_CONTROL["Status"]) as exchange:
