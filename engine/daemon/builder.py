@@ -12,6 +12,7 @@ from engine.domain.builder.cache import BuildCache
 from engine.domain.builder.cache_gc import CacheGc
 from engine.domain.builder.classic.step_source import SCHEME, StepSource
 from engine.domain.builder.exporters.assemble import Assembler
+from engine.domain.builder.exporters.cache import RegistryCacheExporter
 from engine.domain.builder.exporters.image import ImageExporter
 from engine.domain.builder.failures import UnknownSource
 from engine.domain.builder.llb.ops import DiffOp, ExecOp, FileOp, MergeOp, Operation
@@ -50,6 +51,7 @@ class Builder:
     resolver: ImageResolver
     assembler: Assembler
     image_exporter: ImageExporter
+    cache_exporter: RegistryCacheExporter
     commands: Commands
     caches: CacheMounts
     networks: StepNetworks
@@ -108,6 +110,7 @@ def build_builder(config: Config, drivers: Drivers, resources: Resources, contai
         resolver=resolver,
         assembler=assembler,
         image_exporter=ImageExporter(assembler, stores.catalog, pusher, resources.image_events),
+        cache_exporter=RegistryCacheExporter(solver, assembler, pusher, cache),
         commands=commands,
         caches=caches,
         networks=networks,

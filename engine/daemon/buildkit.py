@@ -56,6 +56,7 @@ class BuildKit:
     async def close(self) -> None:
         """End all connections and with them their builds."""
         self.server.close()
+        await self.server.wait_closed()
         self.builds.close()
         await self.contexts.close()
 
@@ -70,6 +71,7 @@ def build_buildkit(
         solver=builder.solver,
         frontends={"dockerfile.v0": dockerfile_frontend(builder, drivers)},
         exporters=_exporters(drivers, builder),
+        cache_exporter=builder.cache_exporter,
         started=history.started,
         ended=history.ended,
     )

@@ -64,13 +64,6 @@ class RefTaken(InvalidParameter):
         super().__init__(f"job ID {ref} exists")
 
 
-class UnknownCacheExporter(InvalidParameter):
-    """A place for the cache that is not served."""
-
-    def __init__(self, kind: str) -> None:
-        super().__init__(f'unknown cache exporter: "{kind}"')
-
-
 @dataclass(frozen=True, slots=True)
 class ExportTarget:
     """Where a result goes. `number` is how the client knows the exporter."""
@@ -126,6 +119,14 @@ class Exporter(Protocol):
         ...
 
 
+class CacheExporter(Protocol):
+    """Takes what steps have made to a registry."""
+
+    async def export(self, attrs: Mapping[str, str], edges: Sequence[Edge | None], job: Job) -> None:
+        """Export; `edges` are those of the result."""
+        ...
+
+
 class Build:
     """A running build, or one that has just ended."""
 
@@ -174,6 +175,7 @@ class Parts:
     exporters: Mapping[str, Exporter]
     started: Callable[[Build], None] = lambda build: None
     ended: Callable[[Build, Mapping[str, str], BaseException | None], Awaitable[None]] | None = None
+    cache_exporter: CacheExporter | None = None
 
 
 class Builds:
@@ -226,8 +228,6 @@ class Builds:
         if request.ref in self._builds:
             raise RefTaken(request.ref)
         job.cache_from = [entry.attrs["ref"] for entry in request.cache_imports if entry.attrs.get("ref")]
-        if unknown := [entry.kind for entry in request.cache_exports if entry.kind != "inline"]:
-            raise UnknownCacheExporter(unknown[0])
         job.inline_cache = any(entry.kind == "inline" for entry in request.cache_exports)
         build = Build(request, job)
         async with self._changed:
@@ -278,6 +278,9 @@ class Builds:
         for target in build.request.exporters:
             given = attested if target.kind in _IMAGES or not build.inline_only else result
             response.update(await self._parts.exporters[target.kind].export(given, target, build.job))
+        for cache in build.request.cache_exports:
+            if cache.kind != "inline" and self._parts.cache_exporter is not None:
+                await self._parts.cache_exporter.export(cache.attrs, list(result.refs.values()), build.job)
         return response
 
     def _attested(self, build: Build, result: FrontendResult) -> FrontendResult:

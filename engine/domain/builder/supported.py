@@ -4,7 +4,7 @@ from engine.core.errors import NotImplementedHere
 from engine.domain.builder.builds import BuildRequest
 
 _SBOM = "attest:sbom"
-_INLINE = "inline"
+_CACHES = ("inline", "registry")
 
 
 class SbomUnsupported(NotImplementedHere):
@@ -18,7 +18,7 @@ class CacheExportUnsupported(NotImplementedHere):
     """A kind of cache that is not written."""
 
     def __init__(self, kind: str) -> None:
-        super().__init__(f"cache export of type {kind} is not supported, only that of type inline")
+        super().__init__(f"cache export of type {kind} is not supported, only those of type inline and registry")
 
 
 def require_supported(request: BuildRequest) -> None:
@@ -27,5 +27,5 @@ def require_supported(request: BuildRequest) -> None:
     if sbom is not None and "disabled=true" not in sbom.split(","):
         raise SbomUnsupported
     for cache in request.cache_exports:
-        if cache.kind != _INLINE:
+        if cache.kind not in _CACHES:
             raise CacheExportUnsupported(cache.kind)

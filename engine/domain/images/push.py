@@ -73,6 +73,12 @@ class Pusher:
             self._announcer.at_registry("push", reference, preferred(stored))
             await sink(Note(f"{reference.tag}: digest: {sent.digest} size: {sent.size}"))
 
+    async def send(self, options: PushOptions, stored: StoredImage, sink: Sink) -> Descriptor:
+        """Push an image that need not have this name here; without a tag, by its digest. Raises WharfError."""
+        with self._stores.garbage.lease() as lease:
+            work = _Work(self._stores, self._transport, self._slots, lease)
+            return await work.push(options, options.reference, stored, preferred(stored), sink)
+
     def _meant(self, reference: Reference) -> list[tuple[Reference, StoredImage]]:
         catalog = self._stores.catalog
         if reference.tag or reference.digest:

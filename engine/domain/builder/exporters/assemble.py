@@ -110,6 +110,22 @@ class Assembler:
         said = [await writer.statements(part, image) for part, image in zip(parts, images, strict=True)]
         return await writer.index(images, [statements for statements in said if statements is not None])
 
+    @property
+    def snapshots(self) -> Snapshots:
+        """The trees."""
+        return self._snapshots
+
+    async def cache(self, trees: Sequence[Snapshot], job: Job, teller: Teller) -> StoredImage:
+        """Return trees as images that tell which steps made their layers: one, or an index of several."""
+        writer = _Writer(self._content, AssembleOptions(), job, teller)
+        images = []
+        for tree in trees:
+            part = with_steps(PlatformResult("", host(), None, b""), self._snapshots.steps_of(tree))
+            images.append(await writer.image(part, tree, await self._snapshots.named(tree)))
+        if len(images) == 1:
+            return StoredImage(target=images[0].target, manifests=[images[0].target], images=images)
+        return await writer.index(images)
+
 
 class _Writer:
     """Writes one image's documents."""

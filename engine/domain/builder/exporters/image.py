@@ -65,13 +65,15 @@ class ImageExporter:
         attrs = target.attrs
         names = image_names(attrs)
         options = assemble_options(attrs, result)
-        pushed = flag(attrs, "push")
+        pushed, by_digest = flag(attrs, "push"), flag(attrs, "push-by-digest")
         if pushed and not names:
             raise NamelessPush
         async with vertex("exporting to image", job) as digest:
             teller = Teller(job, digest)
             stored = await self._assembler.assemble(result, options, job, teller)
-            await self._store(stored, names, teller)
+            await self._store(stored, () if by_digest else names, teller)
+            if by_digest:
+                names = [Reference(name.domain, name.path) for name in names]
             if pushed:
                 await self._push(stored, names, job, teller)
         return described(stored, names)
@@ -95,11 +97,12 @@ class ImageExporter:
         for name in names:
             credentials = await job.credentials_for(name.domain) or ANONYMOUS
             with teller.told("pushing layers"), teller.told(f"pushing manifest for {name}@{stored.target.digest}"):
-                await self._pusher.push(PushOptions(reference=name, credentials=credentials), _silent)
+                options = PushOptions(reference=name, credentials=credentials)
+                await (self._pusher.push(options, silent) if name.tag else self._pusher.send(options, stored, silent))
 
 
-async def _silent(_line: object) -> None:
-    return
+async def silent(_line: object) -> None:
+    """Take what a push tells, which a build's progress does not show."""
 
 
 def image_names(attrs: Mapping[str, str]) -> list[Reference]:

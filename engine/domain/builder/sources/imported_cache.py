@@ -19,7 +19,6 @@ from engine.domain.builder.snapshot import Snapshot
 from engine.domain.builder.solver.executors import Report
 from engine.domain.builder.sources.image import ImageSource
 from engine.domain.builder.sources.resolve import FoundImage, ImageResolver, vertex
-from engine.domain.images.platforms import host
 from engine.drivers.storage.content import ContentStore
 
 log = logging.getLogger(__name__)
@@ -67,12 +66,16 @@ class ImportedCache:
         try:
             async with vertex(f"importing cache manifest from {name}", job):
                 reference = references.parse(name).with_default_tag()
-                image = await self._resolver.find(reference, host(), "default", job)
-                config = await self._content.read(image.image.config_descriptor.digest)
+                images = await self._resolver.caches(reference, job)
+                configs = [await self._content.read(each.image.config_descriptor.digest) for each in images]
         except (WharfError, OSError) as error:
             log.info("the cache of %s is not used: %s", name, error)
             return {}
-        return {key: _Known(image, count) for key, count in entries_of(config, len(image.image.layers))}
+        return {
+            key: _Known(image, count)
+            for image, config in zip(images, configs, strict=True)
+            for key, count in entries_of(config, len(image.image.layers))
+        }
 
 
 def entries_of(config: bytes, layers: int) -> list[tuple[str, int]]:

@@ -13,6 +13,7 @@ from engine.core.references import Reference
 from engine.domain.builder.failures import SourceUnresolved, StorageFailed, worded
 from engine.domain.builder.job import Job
 from engine.domain.builder.progress import VertexEvent
+from engine.domain.images.documents import is_attestation
 from engine.domain.images.downloads import Downloader
 from engine.domain.images.garbage import Lease
 from engine.domain.images.images import Images, for_host, of_platform
@@ -86,6 +87,22 @@ class ImageResolver:
             image = (await self.fetch(repository, lease).describe(target, platform)).images[0]
             self._keep(image, job)
         return FoundImage(image, repository)
+
+    async def caches(self, reference: Reference, job: Job) -> list[FoundImage]:
+        """Return the images behind the name of a cache: all of an index, whatever they are for. Raises WharfError."""
+        repository = Repository(self._transport, reference, await self._credentials(reference, job))
+        if (stored := self._local(reference)) is not None and stored.images:
+            images = list(stored.images)
+        else:
+            with self._stores.garbage.lease() as lease:
+                work = self.fetch(repository, lease)
+                whole = await work.describe(await repository.resolve(reference), host())
+                job.needs.blobs.add(whole.target.digest)
+                wanted = [each for each in whole.manifests if not is_attestation(each)]
+                images = [(await work.describe(each, host())).images[0] for each in wanted]
+        for image in images:
+            self._keep(image, job)
+        return [FoundImage(image, repository) for image in images]
 
     def fetch(self, repository: Repository, lease: Lease) -> Fetch:
         """Return what brings an image's content."""
