@@ -88,6 +88,7 @@ def test_kernel_settings_that_cannot_be_had(cli: DockerCli, front: str, setting:
     assert message in cli.fails("run", "--rm", "--network", f'name={front},"{SYSCTLS}={setting}"', "busybox", "true")
 
 
+@pytest.mark.cli_since("28.0")
 @pytest.mark.parametrize(
     ("networks", "ipv4", "ipv6"),
     [
