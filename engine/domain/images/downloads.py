@@ -11,6 +11,7 @@ from engine.core import os_errors
 from engine.core.errors import Internal, WharfError
 from engine.core.model.image import Descriptor
 from engine.domain.images.failures import MalformedImage
+from engine.domain.images.precedence import Pace, Precedence
 from engine.drivers.registry.failures import (
     AccessDenied,
     ContentNotFound,
@@ -63,6 +64,7 @@ class Downloader:
         self._slots = asyncio.Semaphore(limit)
         self._attempts = attempts
         self._running: dict[str, Download] = {}
+        self._precedence = Precedence()
 
     def is_running(self, digest: str) -> bool:
         """Tell whether somebody fetches the blob already."""
@@ -102,13 +104,20 @@ class Downloader:
                 await asyncio.wait([ending])  # It may still be closing the file that is gone on with here.
             async with self._slots:
                 download.started = True
-                await self._persist(repository, download)
+                await self._in_turn(repository, download)
         except OSError as error:
             raise StorageFailed(download.descriptor.digest, error) from error
         finally:
             self._forget(download)
 
-    async def _persist(self, repository: Repository, download: Download) -> None:
+    async def _in_turn(self, repository: Repository, download: Download) -> None:
+        pace = self._precedence.enter()
+        try:
+            await self._persist(repository, download, pace)
+        finally:
+            self._precedence.leave(pace)
+
+    async def _persist(self, repository: Repository, download: Download, pace: Pace) -> None:
         """Try until it succeeds; an attempt that got anywhere makes the count begin anew."""
         descriptor = download.descriptor
         failures = 0
@@ -116,7 +125,7 @@ class Downloader:
             while True:
                 before = ingest.offset
                 try:
-                    await _receive(repository, download, ingest)
+                    await self._receive(repository, download, ingest, pace)
                     await self._content.commit(ingest)
                     return
                 except WharfError as error:
@@ -126,27 +135,28 @@ class Downloader:
                     log.warning("blob %s: %s; trying again", descriptor.digest, error)
                 await asyncio.sleep(_FIRST_PAUSE * 2 ** (failures - 1))
 
+    async def _receive(self, repository: Repository, download: Download, ingest: Ingest, pace: Pace) -> None:
+        """Append the rest of a blob. Raises MalformedImage for one that is larger than it says."""
+        size = download.descriptor.size
+        download.received = ingest.offset
+        if ingest.offset >= size:
+            return
+        async with repository.blob(download.descriptor.digest, ingest.offset) as chunks:
+            async for chunk in chunks:
+                if ingest.offset + len(chunk) > size:
+                    await ingest.restart()
+                    raise MalformedImage(f"content {download.descriptor.digest} is larger than {size} bytes")
+                await ingest.write(chunk)
+                download.received = ingest.offset
+                pace.add(len(chunk))
+                await self._precedence.give_way(pace)
+
     async def close(self) -> None:
         """Stop all downloads; what has arrived is kept."""
         tasks = [d.task for d in self._running.values() if d.task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _receive(repository: Repository, download: Download, ingest: Ingest) -> None:
-    """Append the rest of a blob. Raises MalformedImage for one that is larger than it says."""
-    size = download.descriptor.size
-    download.received = ingest.offset
-    if ingest.offset >= size:
-        return
-    async with repository.blob(download.descriptor.digest, ingest.offset) as chunks:
-        async for chunk in chunks:
-            if ingest.offset + len(chunk) > size:
-                await ingest.restart()
-                raise MalformedImage(f"content {download.descriptor.digest} is larger than {size} bytes")
-            await ingest.write(chunk)
-            download.received = ingest.offset
 
 
 def _is_final(error: WharfError) -> bool:
