@@ -16,7 +16,8 @@ from engine.drivers.linux import syscalls
 from engine.drivers.linux.removal import remove_tree
 from engine.drivers.storage.overlay_mount import OverlayMount, detach, mount_overlay
 
-_EMPTY = "empty"
+# An overlay to look at needs two directories, each once, even where a tree has no layer.
+_EMPTY, _NOTHING = "empty", "nothing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,9 @@ class WorkTrees:
             self._remove(home)
 
     def _prepare(self) -> list[Path]:
-        (self._root / _EMPTY).mkdir(mode=0o755, parents=True, exist_ok=True)
-        left = [entry for entry in self._root.iterdir() if entry.name != _EMPTY]
+        for name in (_EMPTY, _NOTHING):
+            (self._root / name).mkdir(mode=0o755, parents=True, exist_ok=True)
+        left = [entry for entry in self._root.iterdir() if entry.name not in (_EMPTY, _NOTHING)]
         for home in left:
             with contextlib.suppress(OSError):
                 syscalls.umount(home / "merged", syscalls.MNT_DETACH | syscalls.UMOUNT_NOFOLLOW)
@@ -81,8 +83,8 @@ class WorkTrees:
         tree.home.mkdir(mode=0o710)
         tree.merged.mkdir(mode=0o700)
         if not writable:
-            empty = self._root / _EMPTY
-            mount_overlay(OverlayMount([*lowers, *([empty] * max(1, 2 - len(lowers)))], tree.merged))
+            below = [self._root / name for name in ((_EMPTY,) if lowers else (_EMPTY, _NOTHING))]
+            mount_overlay(OverlayMount([*lowers, *below], tree.merged))
             return
         work = tree.home / "work"
         work.mkdir(mode=0o711)
