@@ -118,6 +118,16 @@ def test_the_way_out(cli: DockerCli, networks: tuple[str, ...], ipv4: str, ipv6:
     assert ways == [way for way in (ipv4, ipv6) if way]
 
 
+def test_a_container_may_leave_its_only_network_and_come_back(cli: DockerCli, api: RawHttp, front: str) -> None:
+    cli.ok("run", "-d", "--name", "web", "--network", front, "-p", "127.0.0.1::80", "busybox", "sleep", "60")
+    cli.ok("network", "disconnect", front, "web")
+    found = api.get("/containers/web/json")
+    assert (found["NetworkSettings"]["Networks"], found["State"]["Status"]) == ({}, "running")
+    assert cli.ok("exec", "web", "ip", "route") == ""
+    cli.ok("network", "connect", front, "web")
+    assert "default via 10.215.70.1 dev eth0" in cli.ok("exec", "web", "ip", "route")
+
+
 def test_settings_are_shown_as_the_container_lives(cli: DockerCli, api: RawHttp, front: str) -> None:
     published = ("-p", "127.0.0.1::80", "--expose", "90")
     cli.ok(

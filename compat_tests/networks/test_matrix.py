@@ -114,7 +114,10 @@ def udp_echo(pid: int, port: int) -> Iterator[None]:
     def serve() -> None:
         with contextlib.suppress(OSError):
             while True:
-                server.sendto(*server.recvfrom(100))
+                data, client = server.recvfrom(100)
+                if not data:
+                    return
+                server.sendto(data, client)
 
     thread = threading.Thread(target=serve)
     thread.start()

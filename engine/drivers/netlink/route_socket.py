@@ -47,7 +47,7 @@ class RouteSocket:
         The kernel goes on with the others regardless. Error numbers in `ignoring` count as success. Blocks; call in a
         thread.
         """
-        waiting = self._send(messages)
+        waiting = self._send(messages) if messages else set()
         failed = 0
         while waiting:
             for kind, sequence, body in self._receive():
