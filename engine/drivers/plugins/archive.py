@@ -4,6 +4,7 @@ Nothing is unpacked here: entries go from one archive to another, with `rootfs/`
 do is judged where layers are unpacked.
 """
 
+import copy
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,8 @@ def _content(source: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 
 
 def _copy(source: tarfile.TarFile, member: tarfile.TarInfo, target: tarfile.TarFile) -> None:
-    changed = member.replace(name=_clean(member.name).removeprefix(f"{_ROOT}/"), deep=False)
+    changed = copy.copy(member)
+    changed.name = _clean(member.name).removeprefix(f"{_ROOT}/")
     changed.pax_headers = {k: v for k, v in member.pax_headers.items() if k not in ("path", "linkpath")}
     if member.islnk():
         changed.linkname = _clean(member.linkname).removeprefix(f"{_ROOT}/")
