@@ -103,7 +103,7 @@ class StubRegistry:
     `cut[digest] = [n, …]`: the next answers with that blob end after n bytes. `gate`, while cleared, holds back the
     `held` blobs, from the `held_from[digest]`-th byte on. `wrong` blobs are served with their last byte changed. `token`:
     the bearer token that is demanded. `status`, where set, is the answer to everything. It can be used as an HTTP proxy:
-    then it serves whatever host is asked for.
+    then it serves whatever host is asked for. `results` are what a search finds.
     """
 
     def __init__(self, namespaces: Namespaces, token: str = "") -> None:
@@ -117,6 +117,7 @@ class StubRegistry:
         self.held: set[str] = set()
         self.held_from: dict[str, int] = {}
         self.status = 0
+        self.results: list[dict[str, Any]] | None = None
         self.gate = threading.Event()
         self.gate.set()
         self.token = token
@@ -168,7 +169,10 @@ class _StubHandler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.registry.seen.append(f"{self.command} {self.path}")
-        if self.registry.status:
+        if self.path.startswith("/v1/search") and self.registry.results is not None:
+            found = {"num_results": len(self.registry.results), "results": self.registry.results}
+            self._answer(200, "application/json", json.dumps(found).encode())
+        elif self.registry.status:
             self._answer(self.registry.status, "application/json", _error("UNKNOWN", "as told"))
         else:
             self._get()

@@ -18,7 +18,7 @@ from compat_tests.clients.cli import DockerCli
 from compat_tests.clients.daemon import Daemon
 from compat_tests.clients.imagefiles import Image, Layer, directory, file, tar
 from compat_tests.clients.rawhttp import Answer, RawHttp
-from compat_tests.clients.registry import StubRegistry
+from compat_tests.clients.registry import Registry, StubRegistry
 
 Load = Callable[[Image, str], None]
 
@@ -309,6 +309,24 @@ def test_filters_of_lists(api: RawHttp, load: Load) -> None:
 def test_filters_that_make_no_sense(api: RawHttp, filters: dict[str, list[str]], status: int, message: str) -> None:
     answer = api.request("GET", "/images/json?filters=" + urllib.parse.quote(json.dumps(filters)))
     assert (answer.status, answer.message) == (status, message)
+
+
+def test_search_at_a_registry(api: RawHttp, stub_registry: StubRegistry, registry: Registry) -> None:
+    entry = {"name": "team/x", "description": "words", "star_count": 7, "is_official": True, "is_automated": False}
+    stub_registry.results = [entry, {**entry, "name": "team/y", "star_count": 1, "is_official": False}]
+    assert api.get(f"/images/search?term={stub_registry.address}/x") == stub_registry.results
+    assert stub_registry.seen[-1] == "GET /v1/search?q=x&n=25"
+    filters = urllib.parse.quote('{"stars":["3"],"is-official":["true"]}')
+    assert api.get(f"/images/search?term={stub_registry.address}/x&limit=3&filters={filters}") == [entry]
+    assert stub_registry.seen[-1] == "GET /v1/search?q=x&n=3"
+    answer = api.request("GET", f"/images/search?term={registry.address}/x")
+    assert (answer.status, answer.message) == (500, "Unexpected status code 404")
+    refused = "dial tcp 127.0.0.1:1: connect: connection refused"
+    text = 'invalid registry endpoint "http://127.0.0.1:1/v1/". '
+    text += f'HTTPS attempt: Get "https://127.0.0.1:1/v1/_ping": {refused}. '
+    text += f'HTTP attempt: Get "http://127.0.0.1:1/v1/_ping": {refused}'
+    answer = api.request("GET", "/images/search?term=127.0.0.1:1/x")
+    assert (answer.status, answer.message) == (400, text)
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,8 @@ from engine.drivers.registry.failures import (
     RegistryUnreachable,
     UnexpectedStatus,
 )
-from engine.drivers.registry.login import Found
 from engine.drivers.registry.repository import Repository
+from engine.drivers.registry.search import Found, search
 from engine.drivers.registry.transport import Transport
 
 KNOWN_FILTERS = ("is-automated", "is-official", "stars")
@@ -117,14 +117,17 @@ class Registries:
         return [Platform(os=str(config.get("os", "")), architecture=str(config.get("architecture", "")))]
 
     async def search(self, term: str, limit: int, filters: Filters) -> list[Found]:
-        """Search Docker Hub; `limit` 0 means 25. Raises InvalidFilter, LimitOutOfRange, RegistryUnreachable."""
+        """Search Docker Hub, or the registry that the term names; `limit` 0 means 25.
+
+        Raises InvalidFilter, LimitOutOfRange, NoSuchEndpoint, RegistryUnreachable, SearchRefused.
+        """
         core_filters.require_known(filters, KNOWN_FILTERS)
         if not 0 <= limit <= 100:
             raise LimitOutOfRange(limit)
         official = core_filters.boolean(filters, "is-official")
         automated = core_filters.boolean(filters, "is-automated")
         stars = max((_stars(value) for value in filters.get("stars", ())), default=0)
-        found = await login.search(self._transport, term, limit or 25)
+        found = await search(self._transport, term, limit or 25)
         return [
             f for f in found if f.stars >= stars and official in (None, f.official) and automated in (None, f.automated)
         ]
