@@ -139,7 +139,8 @@ class PortPublisher:
         """Publish one port; what is `lent` is held already, for a port that goes."""
         entry = PublishedPort(wanted)
         addresses = self._addresses(wanted.host_address, target)
-        translated = [a for a in addresses if (target.leg(a) or target.any_leg).translated]
+        # Where a family leads nowhere by itself, the relay carries it from a port of the host.
+        translated = [a for a in addresses if (leg := target.leg(a)) is None or leg.translated]
         port = self._hold(entry, translated, target, lent) if translated else 0
         entry.bindings = [_binding(a, port if a in translated else 0) for a in addresses]
         self._lead(entry, target)

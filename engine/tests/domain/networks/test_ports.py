@@ -196,3 +196,11 @@ def test_what_a_container_asked_for_is_told_from_what_it_got() -> None:
     adopted = publisher.adopt(request, {"80/tcp": recorded}, TARGET)
     assert [e.wanted.host_ports for e in adopted.entries] == [range(0), range(second, second + 1)]
     assert publisher.publish(request, TARGET, adopted).held == adopted.held
+
+
+def test_a_routed_container_without_ipv6_is_relayed_from_a_port_of_the_host() -> None:
+    port = _free_port()
+    routed = Target(Leg("10.0.0.2", translated=False, open=True))
+    published = _publisher(relay=True).publish(_request(**{"80_tcp": [PortBinding(host_port=str(port))]}), routed)
+    assert published.ports["80/tcp"] == [PortBinding(host_ip="0.0.0.0"), PortBinding(host_ip="::", host_port=str(port))]
+    assert [(r.address, r.port) for r in published.relayed] == [("10.0.0.2", 80)]
