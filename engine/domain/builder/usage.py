@@ -66,8 +66,8 @@ class CacheUsage:
 
     async def all(self) -> list[Usage]:
         """Return all records, measured where they were not yet. Raises OSError."""
-        busy = self._busy()
-        found = await asyncio.gather(*[self._of(record, busy) for record in self._cache.all()])
+        busy, imaged = self._busy(), self._garbage.image_chains()
+        found = await asyncio.gather(*[self._of(record, busy, imaged) for record in self._cache.all()])
         for other in self.others:
             found += await other.usage()
         return found
@@ -77,7 +77,7 @@ class CacheUsage:
         kept = self._garbage.kept.items()
         return {chain for holder, needs in kept if holder.startswith(_BUILD) for chain in needs.chains}
 
-    async def _of(self, record: CacheRecord, busy: set[str]) -> Usage:
+    async def _of(self, record: CacheRecord, busy: set[str], imaged: set[str]) -> Usage:
         own = self._cache.own_layers(record)
         if record.directory:
             size = await self._mounts.size(record)
@@ -90,7 +90,7 @@ class CacheUsage:
             size=size,
             parents=[parent for parent in record.parents if self._cache.by_id(parent) is not None],
             in_use=bool(self._cache.in_use[record.id]) or any(layer.place in busy for layer in own),
-            shared=any(self._garbage.in_images(layer.place) for layer in own),
+            shared=any(layer.place in imaged for layer in own),
             mutable=record.kind == CACHE_MOUNT,
             created=record.created,
             used_at=record.used_at,

@@ -163,9 +163,9 @@ class Garbage:
         unleased = chains - self.leased_chains.keys()
         return blobs - self.leased_blobs.keys(), {c for c in unleased if self._layers.has(c)}
 
-    def in_images(self, chain: str) -> bool:
-        """Tell whether an image consists of this layer, among others."""
-        return any(chain in needs_of(stored).chains for stored in self._catalog.everything())
+    def image_chains(self) -> set[str]:
+        """Return the chain IDs of all layers that images consist of."""
+        return {chain for stored in self._catalog.everything() for chain in needs_of(stored).chains}
 
     def later(self, candidates: Needs, seconds: float = KEEP_SECONDS) -> None:
         """Delete unneeded candidates some time from now."""
