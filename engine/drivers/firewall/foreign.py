@@ -13,19 +13,31 @@ from engine.drivers.firewall.nft import Nftables, RulesRefused
 from engine.drivers.firewall.nft_script import FAMILIES
 
 _CHAIN = "filter FORWARD"
+_ATTEMPTS = 5
 
 
 def let_through(nft: Nftables, mark: str, bridges: Iterable[str]) -> None:
     """Let packets of these bridges through, and of no others of ours. Raises RulesRefused. Blocks; call in a thread."""
     names = sorted(bridges)
     for family in FAMILIES:
-        try:
-            listed = nft.query(f"list chain {family} {_CHAIN}")
-        except RulesRefused:  # There is no such chain.
-            continue
-        commands = script(family, mark, names, msgspec.json.decode(listed)["nftables"])
-        if commands:
-            nft.run(commands)
+        for attempt in range(_ATTEMPTS):
+            try:
+                _let_through(nft, family, mark, names)
+                break
+            except RulesRefused:
+                # The chain is others': they may have changed it between our look and our change.
+                if attempt == _ATTEMPTS - 1:
+                    raise
+
+
+def _let_through(nft: Nftables, family: str, mark: str, names: list[str]) -> None:
+    try:
+        listed = nft.query(f"list chain {family} {_CHAIN}")
+    except RulesRefused:  # There is no such chain.
+        return
+    commands = script(family, mark, names, msgspec.json.decode(listed)["nftables"])
+    if commands:
+        nft.run(commands)
 
 
 def asks_user(nft: Nftables, version: int) -> bool:

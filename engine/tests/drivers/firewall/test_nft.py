@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.drivers.firewall import nft
+from engine.drivers.firewall import foreign, nft
 from engine.drivers.firewall.nft import Nftables, NftablesUnavailable, NftCrashed, RulesRefused
 
 
@@ -38,3 +38,28 @@ def test_it_may_not_be_installed(tmp_path, monkeypatch):
     monkeypatch.setattr(nft, "_PATH", str(tmp_path))
     with pytest.raises(NftablesUnavailable):
         Nftables()
+
+
+class _Changing:
+    """A chain that somebody else changes between a look and a change, as often as told."""
+
+    def __init__(self, times):
+        self.times = times
+        self.looks = 0
+
+    def query(self, command):
+        self.looks += 1
+        return b'{"nftables": [{"chain": {"policy": "drop"}}]}'
+
+    def run(self, commands):
+        if self.times:
+            self.times -= 1
+            raise RulesRefused("No such file or directory")
+
+
+def test_a_chain_that_others_change_is_looked_at_again():
+    chain = _Changing(3)
+    foreign.let_through(chain, "mark", ["br0"])
+    assert chain.looks == 3 + 2
+    with pytest.raises(RulesRefused):
+        foreign.let_through(_Changing(99), "mark", ["br0"])
