@@ -7,6 +7,7 @@ import pytest
 
 from compat_tests.clients.buildx import Buildx
 from compat_tests.clients.cli import DockerCli
+from compat_tests.clients.daemon import Daemon
 from compat_tests.clients.oracle import cache_directory
 
 pytestmark = pytest.mark.usefixtures("empty_cache")
@@ -28,12 +29,12 @@ ENV a b
 
 
 @pytest.fixture
-def buildx(cli: DockerCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Buildx:  # type: ignore[override]
+def buildx(engine: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Buildx:  # type: ignore[override]
     """The newest plugin that is here, as old ones cannot ask."""
     newest = cache_directory() / "sid/usr/libexec/docker/cli-plugins/docker-buildx"
     if newest.exists():
         monkeypatch.setenv("DOCKER_BUILDX", str(newest))
-    return Buildx(cli, tmp_path / "context")
+    return Buildx(DockerCli(engine.host, tmp_path / "config"), tmp_path / "context")
 
 
 def call(buildx: Buildx, method: str, *arguments: str) -> tuple[int, str]:
