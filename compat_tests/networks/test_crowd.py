@@ -1,6 +1,5 @@
 """What others publish costs a container nothing."""
 
-import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,15 +13,15 @@ FIRST = 24000
 
 
 def _took(api: RawHttp, create: Callable[..., str]) -> float:
-    """Seconds that a start with one port takes: the middle of some."""
+    """Seconds that a start with one port takes: the quickest of some, since others use the machine, too."""
     times = []
-    for _ in range(9):
+    for _ in range(12):
         container = create("sleep", "600", HostConfig={"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1"}]}})
         began = time.monotonic()
         assert api.post(f"/containers/{container}/start").status == 204
         times.append(time.monotonic() - began)
         api.request("DELETE", f"/containers/{container}?force=1")
-    return statistics.median(times)
+    return min(times)
 
 
 @pytest.mark.wharfd_only("five thousand proxies are too much for the machine")
