@@ -36,6 +36,13 @@ class Container:
     def ask(self, name: str, kind: int = dns.A, **options: Any) -> Reply:
         return call_in_network(self.pid, lambda: dns.ask(name, kind, **options))
 
+    def knows(self, name: str, kind: int = dns.A) -> bool:
+        """Whether there is an answer; servers outside may be out of reach, or say that there is none."""
+        try:
+            return self.ask(name, kind, timeout=0.5).code == NOERROR
+        except TimeoutError:
+            return False
+
 
 @pytest.fixture
 def run(cli: DockerCli) -> Callable[..., Container]:
@@ -81,12 +88,10 @@ def test_names_stay_on_their_network(cli: DockerCli, run: Callable[..., Containe
     assert stranger.ask("both.back") == Reply(NOERROR, [both.address("back")])
     assert stranger.ask("mine") == Reply(NOERROR, [both.address("back")])
     for name in ("web", "web.front", ipaddress.ip_address(web.address()).reverse_pointer):
-        with pytest.raises(TimeoutError):
-            stranger.ask(name, dns.PTR if "arpa" in name else dns.A, timeout=0.5)
+        assert not stranger.knows(name, dns.PTR if "arpa" in name else dns.A)
     assert both.ask("stranger") == Reply(NOERROR, [stranger.address("back")])
     cli.ok("network", "disconnect", "back", "both")
-    with pytest.raises(TimeoutError):
-        stranger.ask("both", timeout=0.5)
+    assert not stranger.knows("both")
 
 
 @pytest.mark.usefixtures("front")
