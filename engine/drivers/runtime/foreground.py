@@ -81,6 +81,8 @@ async def run(runtime: OciRuntime, bundle: Bundle, sink: Sink) -> int:
     except BaseException:
         for reader in readers:
             reader.abandon()
+        # Who leaves while the runtime is being started may find it under way already.
+        await asyncio.shield(asyncio.ensure_future(kill(runtime, bundle.id)))
         raise
     for reader in readers:
         reader.start()
