@@ -166,6 +166,13 @@ class Build:
             self.returned.set_exception(error)
 
 
+def _dated(target: ExportTarget, build: Build) -> ExportTarget:
+    """Let exporters know of SOURCE_DATE_EPOCH, which clients give as a build argument."""
+    options = build.request.frontend_request.options or build.options
+    epoch = options.get("build-arg:SOURCE_DATE_EPOCH")
+    return target if not epoch else replace(target, attrs={"source-date-epoch": epoch, **target.attrs})
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """Who does the work: frontends and exporters by name, the solver, and who is told of each build that has ended."""
@@ -277,7 +284,8 @@ class Builds:
         response: dict[str, str] = {}
         for target in build.request.exporters:
             given = attested if target.kind in _IMAGES or not build.inline_only else result
-            response.update(await self._parts.exporters[target.kind].export(given, target, build.job))
+            exporter = self._parts.exporters[target.kind]
+            response.update(await exporter.export(given, _dated(target, build), build.job))
         for cache in build.request.cache_exports:
             if cache.kind != "inline" and self._parts.cache_exporter is not None:
                 await self._parts.cache_exporter.export(cache.attrs, list(result.refs.values()), build.job)

@@ -233,6 +233,28 @@ class Snapshots:
                 await self._place(layer, LayerSource(chain, chains[:index], layer.record.diff_id, blob))
         return found
 
+    async def rewritten(self, snapshot: Snapshot, latest: int) -> list[NamedLayer]:
+        """As `named`, with nothing younger than `latest` (seconds since the epoch) in the layers that builds have made.
+
+        The blobs must be kept by whoever asks. Raises OSError, WharfError.
+        """
+        blobs = [await self._clamped(layer, latest) for layer in snapshot.layers]
+        chains = chain_ids([diff_id for diff_id, _ in blobs])
+        found = [NamedLayer(chain, *blob) for chain, blob in zip(chains, blobs, strict=True)]
+        for index, layer in enumerate(found):
+            await self._stores.unpacker.ensure(LayerSource(layer.chain, chains[:index], layer.diff_id, layer.blob))
+        return found
+
+    async def _clamped(self, layer: Layer, latest: int) -> tuple[str, Descriptor]:
+        record = layer.record
+        if not record.created and record.blob is not None:
+            return record.diff_id, record.blob
+        place = self._stores.layers.path(record.place)
+        async with aclosing(output_of(lambda fd: self.confine.pack(place, fd, latest))) as pieces:
+            blob = await layer_blob.store(self._stores.content, pieces)
+        descriptor = Descriptor(media_type=f"{OCI_LAYER}+{blob.compression}", digest=blob.digest, size=blob.size)
+        return blob.diff_id, descriptor
+
     async def _place(self, layer: Layer, source: LayerSource) -> None:
         """A layer's own directory becomes that of the chain ID; one that already has another place is unpacked anew."""
         if layer.record.placed:

@@ -88,9 +88,12 @@ class Confine:
         """Return the bytes that a tree takes on the disk. Raises OSError, WorkerFailed."""
         return int(await self._workers.run(Request("disk_usage", tree)))
 
-    async def pack(self, tree: Path, output: int) -> int:
-        """Write a layer's tree as a tar archive to a descriptor; return the bytes on the disk. Raises OSError."""
-        answer = await self._workers.run(Request("pack", tree, fds=[output]))
+    async def pack(self, tree: Path, output: int, latest: int | None = None) -> int:
+        """Write a layer's tree as a tar archive to a descriptor; return the bytes on the disk. Raises OSError.
+
+        Nothing in it is younger than `latest`, in seconds since the epoch.
+        """
+        answer = await self._workers.run(Request("pack", tree, {"latest": latest}, [output]))
         return int(answer["size"])
 
     async def fingerprint(self, tree: Path, selections: Sequence[Mapping[str, Any]]) -> str:

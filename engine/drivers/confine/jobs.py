@@ -23,8 +23,8 @@ def _unpack(root: int, _arguments: Arguments, fds: Sequence[int]) -> Any:
     return unpack(fds[0], root, fds[1:])
 
 
-def _pack(root: int, _arguments: Arguments, fds: Sequence[int]) -> Any:
-    return pack(root, fds[0])
+def _pack(root: int, arguments: Arguments, fds: Sequence[int]) -> Any:
+    return pack(root, fds[0], arguments.get("latest"))
 
 
 def _fingerprint(root: int, arguments: Arguments, _fds: Sequence[int]) -> Any:

@@ -44,21 +44,25 @@ _KINDS = {
 class _Member:
     """What a header says."""
 
-    __slots__ = ("device", "kind", "link", "name", "size", "status", "xattrs")
+    __slots__ = ("device", "kind", "link", "mtime", "name", "size", "status", "xattrs")
 
     def __init__(self, name: bytes, kind: bytes, status: os.stat_result) -> None:
         self.name = name
         self.kind = kind
         self.status = status
+        self.mtime = max(int(status.st_mtime_ns // 1_000_000_000), 0)
         self.link = b""
         self.size = 0
         self.device = 0
         self.xattrs: list[tuple[bytes, bytes]] = []
 
 
-def pack(root: int, output: int) -> dict[str, int]:
-    """Write the archive of the tree to `output`; return the bytes that the tree takes on the disk. Blocks."""
-    packer = Packer(output)
+def pack(root: int, output: int, latest: int | None = None) -> dict[str, int]:
+    """Write the archive of the tree to `output`; return the bytes that the tree takes on the disk. Blocks.
+
+    Nothing in it is younger than `latest`, in seconds since the epoch.
+    """
+    packer = Packer(output, latest)
     for found in walk(root):
         packer.add(found)
     packer.finish()
@@ -68,8 +72,9 @@ def pack(root: int, output: int) -> dict[str, int]:
 class Packer:
     """Writes one archive."""
 
-    def __init__(self, output: int) -> None:
+    def __init__(self, output: int, latest: int | None = None) -> None:
         self._output = output
+        self._latest = latest
         self._links: dict[tuple[int, int], bytes] = {}
         self.usage = _PAGE
 
@@ -147,10 +152,13 @@ class Packer:
         self._header(member)
 
     def _header(self, member: _Member) -> None:
+        if self._latest is not None:
+            member.mtime = min(member.mtime, self._latest)
         records = list(_records(member))
         if records:
             data = b"".join(_record(key, value) for key, value in records)
             extension = _Member(b"PaxHeaders.0/x", PAX, member.status)
+            extension.mtime = member.mtime
             extension.size = len(data)
             _write(self._output, _block(extension) + data + bytes(-len(data) % BLOCK))
         _write(self._output, _block(member))
@@ -195,7 +203,7 @@ def _block(member: _Member) -> bytes:
         _octal(0 if mark else status.st_uid, 8),
         _octal(0 if mark else status.st_gid, 8),
         _octal(member.size, 12),
-        _octal(max(int(status.st_mtime_ns // 1_000_000_000), 0), 12),
+        _octal(member.mtime, 12),
         b" " * 8,
         member.kind,
         member.link[:100],

@@ -15,7 +15,7 @@ from engine.drivers.storage.inflate import Inflater, decompressed, kind_of, peek
 from engine.drivers.storage.ingest import Ingest
 
 _LEVEL = 2
-_BATCH = 1 << 18
+_BATCH = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,19 @@ async def _compress(ingest: Ingest, chunks: AsyncIterator[bytes]) -> str:
         packed: bytes = packer.compress(data)
         return packed
 
-    async for chunk in chunks:
+    async for chunk in _even(chunks):
         await ingest.write(await asyncio.to_thread(pack, chunk))
     await ingest.write(packer.flush())
     return f"sha256:{plain.hexdigest()}"
+
+
+async def _even(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the same bytes in pieces of one size: what the packer makes of them depends on where they are cut."""
+    waiting = bytearray()
+    async for chunk in chunks:
+        waiting += chunk
+        while len(waiting) >= _BATCH:
+            yield bytes(waiting[:_BATCH])
+            del waiting[:_BATCH]
+    if waiting:
+        yield bytes(waiting)

@@ -37,12 +37,14 @@ from engine.drivers.storage.content import ContentStore
 _DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 _DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 _CONFIG = "containerimage.config"
+_SECOND = 10**9
 _IN_TOTO = "application/vnd.in-toto+json"
 
 
 @dataclass(frozen=True, slots=True)
 class AssembleOptions:
-    """How documents are written. `annotations` by kind (`manifest`, `index`, …); `epoch` in ns, None: as it is.
+    """How documents are written. `annotations` by kind (`manifest`, `index`, …); `epoch` in ns, None: as it is;
+    with `rewrite` it is the latest time of files as well.
 
     `attestations` are by platform, as the result's trees are; `names` are those of the image that they are about.
     """
@@ -50,6 +52,7 @@ class AssembleOptions:
     oci: bool = True
     annotations: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     epoch: int | None = None
+    rewrite: bool = False
     attestations: Mapping[str, Sequence[Attestation]] = field(default_factory=dict)
     names: Sequence[Reference] = ()
 
@@ -94,7 +97,7 @@ class Assembler:
         parts = platform_results(result)
         trees = [Snapshot() if part.edge is None else await self._solver.solve(part.edge, job) for part in parts]
         with teller.told("exporting layers"):
-            named = [await self._snapshots.named(tree) for tree in trees]
+            named = [await self._named(tree, options, job) for tree in trees]
         if job.inline_cache:
             parts = [with_steps(part, self._snapshots.steps_of(tree)) for part, tree in zip(parts, trees, strict=True)]
         writer = _Writer(self._content, options, job, teller)
@@ -109,6 +112,14 @@ class Assembler:
             return StoredImage(target=images[0].target, manifests=[images[0].target], images=images)
         said = [await writer.statements(part, image) for part, image in zip(parts, images, strict=True)]
         return await writer.index(images, [statements for statements in said if statements is not None])
+
+    async def _named(self, tree: Snapshot, options: AssembleOptions, job: Job) -> list[NamedLayer]:
+        if not options.rewrite or options.epoch is None:
+            return await self._snapshots.named(tree)
+        named = await self._snapshots.rewritten(tree, options.epoch // _SECOND)
+        job.needs.blobs |= {layer.blob.digest for layer in named}
+        job.needs.chains |= {layer.chain for layer in named}
+        return named
 
     @property
     def snapshots(self) -> Snapshots:

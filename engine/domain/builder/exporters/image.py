@@ -129,6 +129,7 @@ def assemble_options(attrs: Mapping[str, str], result: FrontendResult) -> Assemb
         oci=flag(attrs, "oci-mediatypes", default=bool(result.attestations or _annotations(attrs))),
         annotations=_annotations(attrs),
         epoch=epoch_of(attrs, result),
+        rewrite=flag(attrs, "rewrite-timestamp"),
         attestations=result.attestations,
         names=image_names(attrs),
     )

@@ -185,6 +185,9 @@ class _Run:
         """Make the working directory; note what the runtime will make only to mount on it."""
         if self._operation.meta.cwd not in ("", "/"):
             await self._snapshots.confine.ensure_directory(tree.merged, self._operation.meta.cwd, 0, 0)
+        # They stay, as with dockerd; crun would give /dev a mode of its own.
+        for stub in await asyncio.to_thread(find_missing, tree.merged, ["/dev", "/proc", "/sys"]):
+            await self._snapshots.confine.ensure_directory(tree.merged, stub.names[0], 0, 0)
         places = ["/etc/hosts", "/etc/resolv.conf", *(point.destination for point in prepared.points)]
         return await asyncio.to_thread(find_missing, tree.merged, places)
 
