@@ -163,7 +163,7 @@ def test_a_part_of_a_cache_mount_does_not_lead_to_the_host(buildx: Buildx) -> No
     evil = "FROM busybox AS evil\nRUN mkdir /base && mkdir /base/sub && touch /base/sub/inside\n"
     mount = "--mount=type=cache,id=race,from=evil,source=/base/sub,target=/c"
     swap = f"RUN {mount},sharing=shared i=0; while [ $i -lt 200 ]; do rm -rf /c/*; ln -s / /c/x; i=$((i+1)); done"
-    look = f"RUN {mount},sharing=shared for n in 1 2 3; do ls /c | grep -c -E '^(proc|var)$'; done; true"
+    look = f"RUN {mount},sharing=shared for n in 1 2 3; do ls /c 2> /dev/null | grep -c -E '^(proc|var)$'; done; true"
     copies = "FROM busybox\nCOPY --from=a /etc/passwd /a\nCOPY --from=b /etc/passwd /b\n"
     buildx.write({"Dockerfile": f"{evil}FROM busybox AS a\n{swap}\nFROM busybox AS b\n{look}\n{copies}"})
     assert set(buildx.ok("--no-cache").said("[b 2/2]").split()) <= {"0"}
