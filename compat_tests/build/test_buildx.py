@@ -82,7 +82,11 @@ def build(client: DockerCli, context: Path, *arguments: str) -> tuple[int, str]:
 
 
 def test_steps_are_told_of_as_buildkit_does(client: DockerCli, context: Path) -> None:
-    write(context, Dockerfile="FROM busybox AS one\nRUN echo 1 > /a\nFROM busybox\nCOPY f /f\nCOPY --from=one /a /a\n", f="x")
+    write(
+        context,
+        Dockerfile="FROM busybox AS one\nRUN echo 1 > /a\nFROM busybox\nCOPY f /f\nCOPY --from=one /a /a\n",
+        f="x",
+    )
     code, text = build(client, context, "-t", "told")
     assert code == 0, text
     names = set(outcome(code, text).steps)
@@ -185,7 +189,9 @@ def test_a_directory(client: DockerCli, context: Path, tmp_path: Path) -> None:
     assert sorted(str(p.relative_to(out)) for p in out.rglob("*")) == ["bin", "bin/busybox", "d", "d/f", "d/g"]
     assert (out / "d/f").read_text() == "content"
     assert (out / "d/g").stat().st_mode & 0o7777 == 0o600
-    assert (out / "bin/busybox").read_bytes() == Path("/bin/busybox").read_bytes() or (out / "bin/busybox").stat().st_size
+    assert (out / "bin/busybox").read_bytes() == Path("/bin/busybox").read_bytes() or (
+        out / "bin/busybox"
+    ).stat().st_size
     assert outcome(code, text).of("exporting to client directory") == "DONE"
     assert "copying files" in text
 
@@ -237,7 +243,9 @@ def test_metadata(newest: Buildx, api: RawHttp, tmp_path: Path) -> None:
     buildx.ok("--metadata-file", str(tmp_path / "m"), "-t", "first", "-t", "second:x")
     found = json.loads((tmp_path / "m").read_text())
     assert found["image.name"] == "docker.io/library/first:latest,docker.io/library/second:x"
-    assert found["containerimage.digest"] == api.get("/images/first/json")["Id"] == api.get("/images/second:x/json")["Id"]
+    assert (
+        found["containerimage.digest"] == api.get("/images/first/json")["Id"] == api.get("/images/second:x/json")["Id"]
+    )
     assert found["containerimage.descriptor"]["digest"] == found["containerimage.digest"]
     assert found["buildx.build.provenance"]["invocation"]["parameters"]["frontend"] == "dockerfile.v0"
 
@@ -366,7 +374,9 @@ def test_contexts_are_filtered_by_the_client(buildx: Buildx) -> None:
 
 
 def test_contexts_keep_links_modes_and_odd_names(buildx: Buildx) -> None:
-    buildx.write({"Dockerfile": "FROM busybox\nCOPY . /c/\nRUN cd /c; stat -c '%N %a %u' * | sort; stat -c %h a\n", "a": "1"})
+    buildx.write(
+        {"Dockerfile": "FROM busybox\nCOPY . /c/\nRUN cd /c; stat -c '%N %a %u' * | sort; stat -c %h a\n", "a": "1"}
+    )
     directory = buildx.directory
     (directory / "a").chmod(0o751)
     os.chown(directory / "a", 5, 6)
@@ -419,7 +429,9 @@ def test_a_dockerfile_from_standard_input(client: DockerCli, context: Path) -> N
 
 
 def test_named_contexts(client: DockerCli, context: Path, tmp_path: Path) -> None:
-    write(context, Dockerfile="FROM busybox\nCOPY --from=other f /f\nCOPY --from=base /bin/sh /sh2\nRUN cat /f; ls /sh2\n")
+    write(
+        context, Dockerfile="FROM busybox\nCOPY --from=other f /f\nCOPY --from=base /bin/sh /sh2\nRUN cat /f; ls /sh2\n"
+    )
     write(tmp_path / "other", f="other's\n")
     contexts = ["--build-context", f"other={tmp_path}/other", "--build-context", "base=docker-image://busybox"]
     code, text = build(client, context, "--no-cache", *contexts)
