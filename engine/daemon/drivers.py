@@ -80,7 +80,6 @@ async def start_drivers(config: Config) -> Drivers:
     confine, overlay, netlink = Confine(), OverlayDriver(data / "overlay", layers, mapped), Netlink(run / "netns")
     cgroups = Cgroups(CgroupSettings(config.cgroup_driver, config.cgroup_parent))
     conmon = Conmon(run / "conmon", spool)
-    await confine.start()
     await asyncio.to_thread(layers.clean)
     await asyncio.to_thread(content.open)
     await asyncio.to_thread(conmon.prepare)

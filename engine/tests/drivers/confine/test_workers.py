@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mount namespaces need
 @pytest.fixture
 async def confine():
     confine = Confine()
-    await confine.start()
+    await confine._workers.start()
     yield confine
     await confine.close()
 
