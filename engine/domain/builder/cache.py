@@ -7,7 +7,7 @@ layers and blobs against the garbage collection; deletes none itself.
 import secrets
 import string
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Protocol
 
 import msgspec
@@ -187,14 +187,6 @@ class BuildCache:
         parents = [self._by_id[p] for p in record.parents if p in self._by_id]
         inherited = {layer for parent in parents for layer in parent.layers}
         return [self._layers[layer] for layer in record.layers if layer not in inherited and layer in self._layers]
-
-    def children(self) -> Mapping[str, Sequence[str]]:
-        """Return the ids of the records that build upon each."""
-        found: dict[str, list[str]] = {}
-        for record in self._by_id.values():
-            for parent in record.parents:
-                found.setdefault(parent, []).append(record.id)
-        return found
 
     async def remove(self, records: Iterable[CacheRecord]) -> int:
         """Forget records and delete what nothing else needs; return the bytes gained. Raises OSError."""

@@ -1,4 +1,4 @@
-"""What can go wrong in a build, in the words of dockerd's classic builder."""
+"""What can go wrong in a build, in BuildKit's words."""
 
 from collections.abc import Sequence
 
@@ -11,43 +11,6 @@ from engine.drivers.registry.failures import RegistryUnreachable
 def worded(error: BaseException) -> str:
     """Return an error's text for clients."""
     return os_errors.text(error) if isinstance(error, OSError) else str(error)
-
-
-class CommandFailed(Internal):
-    """A RUN step ended with another code than 0, which clients read from the error."""
-
-    def __init__(self, command: str, code: int) -> None:
-        super().__init__(f"The command '{command}' returned a non-zero code: {code}")
-        self.code = code
-
-
-class StepFailed(Internal):
-    """A step that copies or sets something cannot be done."""
-
-
-class DockerfileMissing(Internal):
-    """The context has no file of that name."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"Cannot locate specified Dockerfile: {name}")
-
-
-class TargetMissing(InvalidParameter):
-    """No stage has the wanted name."""
-
-    def __init__(self, target: str) -> None:
-        super().__init__(f"target stage {target!r} could not be found".replace("'", '"'))
-
-
-class InvalidStage(InvalidParameter):
-    """`--from` names nothing that is there."""
-
-    def __init__(self, name: str, reason: str) -> None:
-        super().__init__(f"invalid from flag value {name}: {reason}")
-
-
-class ImageUnavailable(NotFound):
-    """A base image can neither be found nor pulled."""
 
 
 class ChecksumWrong(InvalidParameter):

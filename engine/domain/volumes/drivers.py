@@ -57,21 +57,3 @@ class NoSuchDriver(NotFound):
 
     def __init__(self, name: str) -> None:
         super().__init__(f'plugin "{name}" not found')
-
-
-class NoDrivers:
-    """No driver but `local`."""
-
-    async def driver(self, name: str) -> VolumeDriver:
-        """Raise NoSuchDriver."""
-        raise NoSuchDriver(name)
-
-    async def present(self) -> Sequence[VolumeDriver]:
-        """Return nothing."""
-        return ()
-
-    def acquire(self, name: str) -> None:
-        """Nothing to note."""
-
-    def release(self, name: str) -> None:
-        """Nothing to note."""

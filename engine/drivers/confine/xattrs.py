@@ -55,12 +55,6 @@ def is_opaque(directory: int) -> bool:
         return False
 
 
-def copied_by_name(above: int, name: bytes) -> list[tuple[bytes, bytes]]:
-    """Return `copied` of what cannot be opened, without following it."""
-    with entered(above):
-        return list(copied(name))
-
-
 def set_by_name(above: int, name: bytes, attributes: dict[bytes, bytes]) -> None:
     """`set_on` for what cannot be opened, without following it."""
     with entered(above):

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from engine.core.model.device import HostDevice
@@ -18,11 +18,6 @@ def lookup(path: str) -> list[HostDevice]:
         return list(_below(Path(path)))
     device = _device(path, status)
     return [device] if device else []
-
-
-def lookup_all(paths: Sequence[str]) -> Mapping[str, list[HostDevice]]:
-    """Return `lookup` of each path. Raises OSError. Blocks; call in a thread."""
-    return {path: lookup(path) for path in paths}
 
 
 def every_device() -> tuple[HostDevice, ...]:

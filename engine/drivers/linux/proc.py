@@ -11,10 +11,10 @@ import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from engine.drivers.linux.output_pipe import OutputPipe
 from engine.drivers.linux.pidfd import wait_exit
 from engine.drivers.linux.spawn import posix_spawnp
 
-_CHUNK = 65536
 _LIMIT = 16 << 20
 
 
@@ -41,42 +41,22 @@ class ProgramFailed(OSError):
         self.completed = completed
 
 
-class _Output:
-    """Collects what arrives on a pipe until its end, at most _LIMIT bytes."""
+class _Collected(OutputPipe):
+    """Keeps what arrives, at most _LIMIT bytes."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self.parts: list[bytes] = []
+    def __init__(self) -> None:
+        super().__init__(self._keep)
+        self._parts: list[bytes] = []
         self._size = 0
-        self._fd, self.child_end = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(self._fd, False)
-        self.ended: asyncio.Future[None] = loop.create_future()
 
-    def start(self) -> None:
-        os.close(self.child_end)
-        self._loop.add_reader(self._fd, self._readable)
+    def _keep(self, data: bytes) -> None:
+        if self._size < _LIMIT:
+            self._parts.append(data)
+            self._size += len(data)
 
-    def _readable(self) -> None:
-        try:
-            data = os.read(self._fd, _CHUNK)
-        except BlockingIOError:
-            return
-        if data:
-            if self._size < _LIMIT:
-                self.parts.append(data)
-                self._size += len(data)
-            return
-        self.close()
-
-    def close(self) -> None:
-        if not self.ended.done():
-            self._loop.remove_reader(self._fd)
-            os.close(self._fd)
-            self.ended.set_result(None)
-
-    def abandon(self) -> None:
-        os.close(self._fd)
-        os.close(self.child_end)
+    @property
+    def data(self) -> bytes:
+        return b"".join(self._parts)
 
 
 def spawn(
@@ -140,8 +120,7 @@ async def run(
 
     Raises FileNotFoundError or PermissionError where it cannot be started; a failing exit status is not an error here.
     """
-    loop = asyncio.get_running_loop()
-    out, err = _Output(loop), _Output(loop)
+    out, err = _Collected(), _Collected()
     source = _input(stdin)
     try:
         files = {0: source, 1: out.child_end, 2: err.child_end, **{fd: fd for fd in pass_fds}}
@@ -160,7 +139,7 @@ async def run(
     finally:
         out.close()
         err.close()
-    return Completed(tuple(argv), returncode, b"".join(out.parts), b"".join(err.parts))
+    return Completed(tuple(argv), returncode, out.data, err.data)
 
 
 def _input(data: bytes) -> int:

@@ -139,11 +139,6 @@ def set_mac(index: int, mac_address: str) -> Message:
     return request(_link(index=index, address=mac_address), RTM_NEWLINK, _CHANGE)
 
 
-def set_mtu(name: str, mtu: int) -> Message:
-    """Set a link's MTU."""
-    return request(_link(ifname=name, mtu=mtu), RTM_NEWLINK, _CHANGE)
-
-
 def delete_link(name: str) -> Message:
     """Remove a link by name."""
     return request(_link(ifname=name), RTM_DELLINK, _CHANGE)

@@ -9,16 +9,17 @@ import contextlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from engine.drivers.linux import proc
+from engine.drivers.linux.output_pipe import OutputPipe
 from engine.drivers.runtime.failures import RuntimeFailed
 from engine.drivers.runtime.oci import ENVIRONMENT, OciRuntime
 
-_CHUNK = 1 << 16
 _DRAIN = 5.0
 _LEARNING, _LOOKS = 0.005, 20
 
@@ -35,47 +36,11 @@ class Bundle:
     spec: dict[str, Any]
 
 
-class _Reader:
-    """Hands over what arrives on a pipe until its end."""
-
-    def __init__(self, stream: int, sink: Sink) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stream = stream
-        self._sink = sink
-        self._fd, self.child_end = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(self._fd, False)
-        self.ended: asyncio.Future[None] = self._loop.create_future()
-
-    def start(self) -> None:
-        os.close(self.child_end)
-        self._loop.add_reader(self._fd, self._readable)
-
-    def _readable(self) -> None:
-        try:
-            data = os.read(self._fd, _CHUNK)
-        except BlockingIOError:
-            return
-        if data:
-            self._sink(self._stream, data)
-        else:
-            self.close()
-
-    def close(self) -> None:
-        if not self.ended.done():
-            self._loop.remove_reader(self._fd)
-            os.close(self._fd)
-            self.ended.set_result(None)
-
-    def abandon(self) -> None:
-        os.close(self._fd)
-        os.close(self.child_end)
-
-
 async def run(runtime: OciRuntime, bundle: Bundle, sink: Sink) -> int:
     """Run a container to its end; return its exit code. Cancelled, it is killed. Raises OSError."""
     spec: Mapping[str, Any] = runtime.prepared(bundle.spec)
     await asyncio.to_thread((bundle.directory / "config.json").write_bytes, msgspec.json.encode(spec))
-    readers = [_Reader(1, sink), _Reader(2, sink)]
+    readers = [OutputPipe(partial(sink, stream)) for stream in (1, 2)]
     try:
         pid = await _start(runtime, bundle, readers)
     except BaseException:
@@ -97,7 +62,7 @@ async def run(runtime: OciRuntime, bundle: Bundle, sink: Sink) -> int:
             reader.close()
 
 
-async def _start(runtime: OciRuntime, bundle: Bundle, readers: list[_Reader]) -> int:
+async def _start(runtime: OciRuntime, bundle: Bundle, readers: list[OutputPipe]) -> int:
     argv = [runtime.executable, *runtime.arguments, "run", "--bundle", str(bundle.directory), bundle.id]
     null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     try:

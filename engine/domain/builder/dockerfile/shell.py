@@ -43,7 +43,6 @@ class ExpansionFailed(InstructionWrong):
 
 _NO_CHARACTER = "\ufffd"
 _PLAIN = Style()
-_RAW = Style(raw=True)
 
 
 def expansion(text: str, env: Mapping[str, str], style: Style = _PLAIN) -> Expansion:
@@ -63,11 +62,6 @@ def expand(text: str, env: Mapping[str, str], escape: str = "\\") -> str:
 def expand_words(text: str, env: Mapping[str, str], escape: str = "\\") -> list[str]:
     """Return the words that a text becomes: what variables bring is split at blanks, too. Raises InstructionWrong."""
     return expansion(text, env, Style(escape)).words
-
-
-def expand_raw(text: str, env: Mapping[str, str]) -> str:
-    """Return a heredoc's content with its variables replaced; quotes stay."""
-    return expansion(text, env, _RAW).text
 
 
 def go_quoted(text: str) -> str:

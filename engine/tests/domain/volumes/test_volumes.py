@@ -10,10 +10,26 @@ from engine.core.filters import InvalidFilter
 from engine.core.model.volume import Volume
 from engine.domain.events.bus import EventBus
 from engine.domain.volumes import failures
-from engine.domain.volumes.drivers import NoDrivers
+from engine.domain.volumes.drivers import NoSuchDriver
 from engine.domain.volumes.volumes import KIND, VolumeRequest, Volumes
 from engine.drivers.volumes.local import LocalVolumes
 from engine.state.store import Put, Store
+
+
+class NoDrivers:
+    """No driver but `local`."""
+
+    async def driver(self, name):
+        raise NoSuchDriver(name)
+
+    async def present(self):
+        return ()
+
+    def acquire(self, name):
+        """Nothing to note."""
+
+    def release(self, name):
+        """Nothing to note."""
 
 
 class World:

@@ -7,7 +7,6 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from engine.core.model.image import Platform
 from engine.domain.builder.llb.codec import digest_of
 from engine.domain.builder.llb.ops import (
     EMPTY,
@@ -120,8 +119,3 @@ def _name_or_number(text: str) -> int | str | None:
     if not text:
         return None
     return int(text) if text.isascii() and text.isdigit() and int(text) < 2**32 else text
-
-
-def same_platform(one: Platform, other: Platform) -> bool:
-    """Tell whether system and processor are the same."""
-    return (one.os, one.architecture) == (other.os, other.architecture)

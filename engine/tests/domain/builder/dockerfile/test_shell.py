@@ -3,7 +3,7 @@
 import pytest
 
 from engine.domain.builder.dockerfile.failures import InstructionWrong
-from engine.domain.builder.dockerfile.shell import expand, expand_raw, expand_words, go_quoted
+from engine.domain.builder.dockerfile.shell import Style, expand, expand_words, expansion, go_quoted
 
 _ENV = {"v": "ba.na.na", "empty": "", "two": "a b"}
 
@@ -41,7 +41,7 @@ def test_words_are_split_but_not_in_quotes() -> None:
 
 
 def test_documents_keep_their_quotes() -> None:
-    assert expand_raw("'$two' \\$two \"\\n\"", _ENV) == "'a b' $two \"n\""
+    assert expansion("'$two' \\$two \"\\n\"", _ENV, Style(raw=True)).text == "'a b' $two \"n\""
 
 
 @pytest.mark.parametrize(
