@@ -5,9 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from compat_tests.clients.buildx import Buildx
+from compat_tests.clients.buildx import Buildx, find
 from compat_tests.clients.cli import DockerCli
 from compat_tests.clients.daemon import Daemon
+from compat_tests.clients.oracle import cache_directory
+
+_NEW = "sid/usr/libexec/docker/cli-plugins"
+_OLD = "trixie/usr/libexec/docker/cli-plugins"
 
 
 @pytest.fixture
@@ -25,3 +29,39 @@ def empty_cache(engine: Daemon, nothing_left: None) -> Iterator[None]:
         if "busybox:latest" not in (image["RepoTags"] or []):
             engine.api.request("DELETE", f"/images/{image['Id']}?force=1")
     assert engine.api.request("POST", "/build/prune?all=1").status == 200
+
+
+@pytest.fixture(params=["new", "old"])
+def client(request: pytest.FixtureRequest, engine: Daemon, tmp_path: Path) -> DockerCli:  # type: ignore[override]
+    """A CLI with buildx and Compose, new or old."""
+    config = tmp_path / "config"
+    for name in ("docker-buildx", "docker-compose"):
+        _install(name, request.param, config)
+    return DockerCli(engine.host, config)
+
+
+def _install(name: str, which: str, config: Path) -> None:
+    there = cache_directory() / (_NEW if which == "new" else _OLD) / name
+    plugin = there if there.exists() or which == "old" else find(name)
+    if plugin is None or not plugin.exists():
+        pytest.skip(f"no {which} {name} on this machine")
+    (config / "cli-plugins").mkdir(parents=True, exist_ok=True)
+    (config / "cli-plugins" / name).symlink_to(plugin)
+
+
+@pytest.fixture
+def newest(engine: Daemon, tmp_path: Path) -> Buildx:
+    """The newest buildx, in an empty context; skips where it cannot show the history of builds."""
+    config = tmp_path / "config-of-newest"
+    _install("docker-buildx", "new", config)
+    made = DockerCli(engine.host, config)
+    if made.run("buildx", "history", "ls", "--format=json").code != 0:
+        pytest.skip("this buildx is too old")
+    return Buildx(made, tmp_path / "context")
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    made = tmp_path / "context"
+    made.mkdir()
+    return made

@@ -100,8 +100,7 @@ def test_cache_from(api: RawHttp) -> None:
     assert build(api, context(dockerfile), cachefrom=json.dumps(["nosuch"])).cached == 0
 
 
-def test_history_and_configuration(api: RawHttp) -> None:
-    dockerfile = """FROM busybox
+EVERYTHING = """FROM busybox
 ARG X=1
 ENV A=b C="d e"
 WORKDIR /w/x
@@ -119,7 +118,10 @@ SHELL ["/bin/sh","-c"]
 ONBUILD RUN x
 MAINTAINER me
 """
-    built = build(api, context(dockerfile, {"a": "x"}), buildargs={"X": "7"})
+
+
+def test_history(api: RawHttp) -> None:
+    built = build(api, context(EVERYTHING, {"a": "x"}), buildargs={"X": "7"})
     nop = "/bin/sh -c #(nop) "
     found = history(api, built.image)[:16]
     copied = found.pop(11)
@@ -142,6 +144,10 @@ MAINTAINER me
     ]
     assert copied.startswith(f"{nop}COPY --chown=1:2 file:")
     assert copied.endswith(" in /c/ ")
+
+
+def test_configuration(api: RawHttp) -> None:
+    built = build(api, context(EVERYTHING, {"a": "x"}), buildargs={"X": "7"})
     shown = api.get(f"/images/{built.image}/json")
     config = {name: value for name, value in shown["Config"].items() if value}
     assert config == {
