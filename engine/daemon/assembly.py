@@ -11,10 +11,9 @@ from engine.config.reload import RELOADED
 from engine.config.settings import Config
 from engine.core.errors import Internal, WharfError
 from engine.core.model.event import EventType
-from engine.daemon.build_fronts import classic_handlers
-from engine.daemon.builder import build_builder
-from engine.daemon.buildkit import BuildKit, build_buildkit
+from engine.daemon.build_store import BuildStore, build_store
 from engine.daemon.containers import Containers, build_containers
+from engine.daemon.deferred_fronts import DeferredFronts
 from engine.daemon.drivers import Drivers, registry_settings, start_drivers
 from engine.daemon.plugins import Plugins, build_plugins
 from engine.daemon.resources import Resources, build_resources, gc_policy
@@ -38,7 +37,8 @@ class AuthorizerUnusable(Internal):
 class Services:
     """What is built upon containers and resources."""
 
-    buildkit: BuildKit
+    build_store: BuildStore
+    build_fronts: DeferredFronts
     plugins: Plugins
     system: System
 
@@ -54,14 +54,11 @@ class Daemon:
         containers: Containers,
         services: Services,
     ) -> None:
-        buildkit = services.buildkit
         self.config = config
-        self.buildkit = buildkit
         self.handlers: Sequence[Handlers] = [
             *build_handlers(config, drivers, resources, containers),
-            classic_handlers(config, drivers, resources, buildkit.builder, buildkit.builds, buildkit.client_of),
-            *buildkit.handlers,
-            *system_handlers(services.system, drivers, resources, containers, buildkit.builder),
+            services.build_fronts,
+            *system_handlers(services.system, drivers, resources, containers, services.build_store.usage),
             services.plugins.handlers(resources),
         ]
         self.authorizers = resources.authorizers
@@ -70,13 +67,14 @@ class Daemon:
         self._drivers = drivers
         self._resources = resources
         self._containers = containers
-        self._builder = buildkit.builder
+        self._build_store = services.build_store
+        self._build_fronts = services.build_fronts
 
     async def restore(self) -> None:
         """Find everything as it is, finish what was interrupted, then look after it. Raises OSError, WharfError."""
         await self._plugins.lifecycle.restore()
         await self._resources.volumes.restore()
-        await self._builder.restore()
+        await self._build_store.restore()
         await remove_orphans(self._containers.table, self._drivers.overlay, self._containers.paths)
         await self._containers.restorer.restore(self._containers.logs)
         await self._resources.images.restored()
@@ -88,7 +86,7 @@ class Daemon:
 
     def http2(self) -> asyncio.Protocol | None:
         """Return what serves a connection that speaks HTTP/2 outright; nothing where plugins judge each request."""
-        return None if self.authorizers.active else self.buildkit.server.protocol()
+        return None if self.authorizers.active else self._build_fronts.http2()
 
     async def _require_authorizers(self) -> None:
         try:
@@ -115,8 +113,8 @@ class Daemon:
         await self._containers.supervisor.close()
         self._containers.execs.close()
         await self._plugins.close()
-        await self.buildkit.close()
-        await self._builder.close()
+        await self._build_fronts.close()
+        await self._build_store.close()
         await self._resources.close()
         await self._drivers.close()
 
@@ -128,8 +126,8 @@ async def assemble(config: Config) -> Daemon:
     resources = await build_resources(config, drivers)
     containers = build_containers(config, drivers, resources, abilities)
     # Before the first garbage collection, which would take what the cache keeps.
-    builder = build_builder(config, drivers, resources, containers)
+    store = build_store(config, drivers, resources, containers)
     system = build_system(config, drivers, resources, containers, abilities)
-    buildkit = build_buildkit(config, drivers, resources, builder, system.engine_id)
+    fronts = DeferredFronts(config, drivers, resources, store, system.engine_id)
     plugins = await build_plugins(config, drivers, resources)
-    return Daemon(config, drivers, resources, containers, Services(buildkit, plugins, system))
+    return Daemon(config, drivers, resources, containers, Services(store, fronts, plugins, system))

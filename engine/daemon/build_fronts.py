@@ -1,37 +1,61 @@
-"""Builds the fronts of the builder: what serves `POST /build`, and the frontend that reads Dockerfiles."""
+"""Builds the fronts of the builder: what serves BuildKit's API, and `POST /build`.
 
-import shutil
+Nobody imports it but `deferred_fronts.py`, with the first build.
+"""
+
+import asyncio
+from dataclasses import dataclass
 
 from engine.api.handlers.build import BuildHandlers
-from engine.api.handlers.build_solved import ClientOf, SolvedBuilds, SolvedParts
+from engine.api.handlers.build_solved import SolvedBuilds, SolvedParts
+from engine.api.routing import Route
 from engine.config.settings import Config
-from engine.daemon.builder import Builder
+from engine.daemon.build_store import BuildStore
+from engine.daemon.builder import build_builder
+from engine.daemon.buildkit import BuildKit, build_buildkit
 from engine.daemon.drivers import Drivers
 from engine.daemon.resources import Resources
-from engine.domain.builder.builds import Builds
 from engine.domain.builder.classic.build import BuildParts, ClassicBuilder
 from engine.domain.builder.classic.step import Workshop
 from engine.domain.builder.classic.step_images import StepImages
-from engine.domain.builder.frontend import DockerfileFrontend
 from engine.domain.builder.solver.reader import TreeReader
 from engine.domain.images.pull import Puller
 from engine.domain.images.tag import Tagger
 
 
-def dockerfile_frontend(builder: Builder, drivers: Drivers) -> DockerfileFrontend:
-    """Return the frontend `dockerfile.v0`."""
-    return DockerfileFrontend(TreeReader(builder.solver, drivers.confine), builder.resolver)
+@dataclass(frozen=True, slots=True)
+class BuildFronts:
+    """The fronts."""
+
+    buildkit: BuildKit
+    classic: BuildHandlers
+
+    def routes(self) -> list[Route]:
+        """Return the routes of both."""
+        return [*self.buildkit.handlers.routes(), *self.classic.routes()]
+
+    def http2(self) -> asyncio.Protocol:
+        """Return what serves a connection that speaks HTTP/2 outright."""
+        return self.buildkit.server.protocol()
+
+    async def close(self) -> None:
+        """End all builds."""
+        await self.buildkit.close()
 
 
-def classic_handlers(
-    config: Config, drivers: Drivers, resources: Resources, builder: Builder, builds: Builds, client_of: ClientOf
-) -> BuildHandlers:
-    """Return the handlers of `POST /build`. Blocks; used at start-up only."""
-    stores, events = resources.stores, resources.image_events
-    scratch = config.data_root / "build" / "contexts"
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(mode=0o700, parents=True)
-    workshop = Workshop(builder.solver, builder.snapshots, StepImages(drivers.store, stores), resources.images)
+async def build_fronts(
+    config: Config, drivers: Drivers, resources: Resources, store: BuildStore, engine_id: str
+) -> BuildFronts:
+    """Build the builder and its fronts. Raises OSError."""
+    builder = build_builder(config, drivers, resources, store)
+    buildkit = await build_buildkit(config, drivers, resources, builder, engine_id)
+    return BuildFronts(buildkit, _classic(drivers, resources, buildkit))
+
+
+def _classic(drivers: Drivers, resources: Resources, buildkit: BuildKit) -> BuildHandlers:
+    stores, events, builder = resources.stores, resources.image_events, buildkit.builder
+    store = builder.store
+    workshop = Workshop(builder.solver, store.snapshots, StepImages(drivers.store, stores), resources.images)
     parts = BuildParts(
         workshop=workshop,
         reader=TreeReader(builder.solver, drivers.confine),
@@ -39,7 +63,7 @@ def classic_handlers(
         pull=Puller(stores, drivers.transport, resources.downloader, events).pull,
         tagger=Tagger(stores.catalog, resources.images, events),
         confine=drivers.confine,
-        scratch=scratch,
+        scratch=store.scratch,
     )
-    solved = SolvedBuilds(SolvedParts(builds, client_of, drivers.confine, scratch))
-    return BuildHandlers(ClassicBuilder(parts), solved, builder.pruner)
+    solved = SolvedBuilds(SolvedParts(buildkit.builds, buildkit.client_of, drivers.confine, store.scratch))
+    return BuildHandlers(ClassicBuilder(parts), solved, store.pruner)

@@ -1,7 +1,8 @@
 """Builds the front that serves BuildKit's API, for buildx and Compose."""
 
+import asyncio
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from engine.api.app import Handlers
@@ -24,14 +25,13 @@ from engine.api.wire.buildkit_progress import encode_progress
 from engine.api.wire.buildkit_worker import Worker, worker_labels
 from engine.config.settings import Config
 from engine.core.model.build import BuildFailure
-from engine.daemon.build_fronts import dockerfile_frontend
 from engine.daemon.builder import Builder
 from engine.daemon.drivers import Drivers
 from engine.daemon.resources import Resources
 from engine.domain.builder.builds import Builds, Exporter, Parts
-from engine.domain.builder.contexts import Contexts
 from engine.domain.builder.exporters.archives import ArchiveExporter
 from engine.domain.builder.exporters.files import LocalExporter, TarExporter
+from engine.domain.builder.frontend import DockerfileFrontend
 from engine.domain.builder.history import BuildHistory, Codec
 from engine.domain.builder.progress import ProgressEvent
 from engine.domain.builder.solver.reader import TreeReader
@@ -45,45 +45,45 @@ class BuildKit:
     builder: Builder
     server: RpcServer
     builds: Builds
-    contexts: Contexts
     sessions: Sessions
-    handlers: Sequence[Handlers]
+    handlers: Handlers
 
     def client_of(self, session_id: str, options: Mapping[str, str]) -> BuildSession:
         """Return the client of a session, for a build with these options."""
-        return BuildSession(session_id, options, self.sessions, self.contexts)
+        return BuildSession(session_id, options, self.sessions, self.builder.store.contexts)
 
     async def close(self) -> None:
         """End all connections and with them their builds."""
         self.server.close()
         await self.server.wait_closed()
         self.builds.close()
-        await self.contexts.close()
+        await self.builder.solver.close()
 
 
-def build_buildkit(
+async def build_buildkit(
     config: Config, drivers: Drivers, resources: Resources, builder: Builder, engine_id: str
 ) -> BuildKit:
-    """Build the front. Needs a running event loop. Blocks; used at start-up only."""
-    home = config.data_root / "build"
-    history = BuildHistory(drivers.store, home / "history", Codec(_kept_failure, _kept_progress))
+    """Build the front, and read what is remembered of builds. Raises OSError."""
+    store = builder.store
+    codec = Codec(_kept_failure, _kept_progress)
+    history = await asyncio.to_thread(BuildHistory, drivers.store, store.home / "history", codec)
+    reader = TreeReader(builder.solver, drivers.confine)
     parts = Parts(
         solver=builder.solver,
-        frontends={"dockerfile.v0": dockerfile_frontend(builder, drivers)},
+        frontends={"dockerfile.v0": DockerfileFrontend(reader, builder.resolver)},
         exporters=_exporters(drivers, builder),
         cache_exporter=builder.cache_exporter,
         started=history.started,
         ended=history.ended,
     )
-    builds, sessions, contexts = Builds(parts), Sessions(), Contexts(home / "synced", drivers.confine.disk_usage)
-    builder.usage.others.append(contexts)
-    sources = Sources(builder.solver, TreeReader(builder.solver, drivers.confine), builder.resolver)
+    builds, sessions = Builds(parts), Sessions()
+    sources = Sources(builder.solver, reader, builder.resolver)
     worker = Worker(engine_id, worker_labels(platform.node(), _gateway(config, resources)), [host()])
     server = RpcServer(
         {
             control.SERVICE: {
-                **ControlService(builds, history, sessions, contexts, worker).endpoints(),
-                **CacheMethods(builder.usage, builder.pruner).endpoints(),
+                **ControlService(builds, history, sessions, store.contexts, worker).endpoints(),
+                **CacheMethods(store.usage, store.pruner).endpoints(),
                 **HistoryMethods(history).endpoints(),
             },
             content.SERVICE: ContentService(history, drivers.content).endpoints(),
@@ -95,7 +95,7 @@ def build_buildkit(
         },
         rpc_error,
     )
-    return BuildKit(builder, server, builds, contexts, sessions, [BuildKitHandlers(server, sessions)])
+    return BuildKit(builder, server, builds, sessions, BuildKitHandlers(server, sessions))
 
 
 def _gateway(config: Config, resources: Resources) -> str:

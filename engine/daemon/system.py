@@ -9,10 +9,10 @@ from engine.api.handlers.system import SystemHandlers
 from engine.api.transport.headers import COMMON, declare_experimental, ping_headers
 from engine.api.transport.instant import InstantAnswers
 from engine.config.settings import Config
-from engine.daemon.builder import Builder
 from engine.daemon.containers import Containers
 from engine.daemon.drivers import Drivers
 from engine.daemon.resources import Resources
+from engine.domain.builder.usage import CacheUsage
 from engine.domain.images.selection import Lister
 from engine.domain.images.sizes import Sizer
 from engine.domain.plugins.authorize import Authorizers
@@ -55,13 +55,13 @@ def instant_answers(authorizers: Authorizers) -> InstantAnswers:
 
 
 def system_handlers(
-    system: System, drivers: Drivers, resources: Resources, containers: Containers, builder: Builder
+    system: System, drivers: Drivers, resources: Resources, containers: Containers, cache: CacheUsage
 ) -> list[Handlers]:
     """Return the handlers of the system's routes."""
     catalog = resources.stores.catalog
     sizer = Sizer(drivers.content, drivers.layers)
     lister = Lister(catalog, resources.images, sizer)
-    meter = DiskUsageMeter(lister, sizer, containers.table, containers.sizer, resources.volumes, builder.usage)
+    meter = DiskUsageMeter(lister, sizer, containers.table, containers.sizer, resources.volumes, cache)
     return [SystemHandlers(system, meter, resources.images, _BUILDER), EventHandlers(resources.bus)]
 
 
