@@ -7,6 +7,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,31 @@ class Suite:
             namespaces=namespaces,
         )
         return Daemon(options)
+
+    @contextmanager
+    def running(self, *arguments: str) -> Iterator[Daemon]:
+        """A daemon with `busybox:latest`, for as long as it is needed; nothing of it is left."""
+        daemon = self.daemon(*arguments)
+        try:
+            daemon.start()
+            load_busybox(daemon)
+            yield daemon
+            daemon.wipe()
+            daemon.stop()
+        finally:
+            finish(daemon)
+
+    @contextmanager
+    def used(self) -> Iterator[Daemon]:
+        """A daemon that may be killed, and has made what an engine makes at its first container and keeps."""
+        daemon = self.daemon()
+        try:
+            daemon.start()
+            load_busybox(daemon)
+            daemon.cli.ok("run", "--rm", "-p", "127.0.0.1::80", "busybox", "true")
+            yield daemon
+        finally:
+            finish(daemon)
 
 
 def finish(daemon: Daemon) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from compat_tests.clients.daemon import Daemon
-from compat_tests.conftest import Suite, finish, load_busybox
+from compat_tests.conftest import Suite
 
 SPEC = {
     "cdiVersion": "0.6.0",
@@ -50,15 +50,8 @@ def host(suite: Suite, hooked: Path) -> Iterator[Daemon]:
     (specs / "thing.json").write_text(json.dumps(SPEC).replace("HOOKED", str(hooked)))
     (specs / "other.yaml").write_text(YAML)
     (specs / "broken.json").write_text("{")
-    daemon = suite.daemon("--cdi-spec-dir", str(specs))
-    try:
-        daemon.start()
-        load_busybox(daemon)
+    with suite.running("--cdi-spec-dir", str(specs)) as daemon:
         yield daemon
-        daemon.wipe()
-        daemon.stop()
-    finally:
-        finish(daemon)
 
 
 def test_environment_and_nodes(host: Daemon) -> None:

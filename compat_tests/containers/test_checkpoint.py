@@ -6,7 +6,7 @@ import pytest
 
 from compat_tests.clients.daemon import Daemon
 from compat_tests.clients.rawhttp import RawHttp
-from compat_tests.conftest import Suite, finish, load_busybox
+from compat_tests.conftest import Suite
 
 DISABLED = (
     "This experimental feature is disabled by default. Start the Docker daemon in experimental mode in order to enable it."
@@ -24,15 +24,8 @@ def test_without_experimental_features(api: RawHttp, create: Callable[..., str])
 
 @pytest.fixture(scope="module")
 def experimental(suite: Suite) -> Iterator[Daemon]:
-    daemon = suite.daemon("--experimental")
-    try:
-        daemon.start()
-        load_busybox(daemon)
+    with suite.running("--experimental") as daemon:
         yield daemon
-        daemon.wipe()
-        daemon.stop()
-    finally:
-        finish(daemon)
 
 
 def test_what_is_not_there(experimental: Daemon) -> None:

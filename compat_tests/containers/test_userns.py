@@ -9,7 +9,7 @@ import pytest
 
 from compat_tests.clients.cli import DockerCli
 from compat_tests.clients.daemon import Daemon
-from compat_tests.conftest import Suite, finish, load_busybox
+from compat_tests.conftest import Suite, finish
 
 FIRST, COUNT = 1_234_567_000, 65_536
 USER = "games"  # A user of every Debian system, without ids to give.
@@ -34,15 +34,8 @@ def ids() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def remapped(suite: Suite, ids: None) -> Iterator[Daemon]:
-    daemon = suite.daemon("--userns-remap", USER)
-    try:
-        daemon.start()
-        load_busybox(daemon)
+    with suite.running("--userns-remap", USER) as daemon:
         yield daemon
-        daemon.wipe()
-        daemon.stop()
-    finally:
-        finish(daemon)
 
 
 def test_root_is_root_inside_only(remapped: Daemon) -> None:

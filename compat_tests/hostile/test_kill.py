@@ -21,7 +21,7 @@ from compat_tests.clients.daemon import Daemon
 from compat_tests.clients.imagefiles import Layer, file, tar
 from compat_tests.clients.registry import Registry
 from compat_tests.clients.waiting import eventually
-from compat_tests.conftest import Suite, finish, load_busybox
+from compat_tests.conftest import Suite
 
 pytestmark = pytest.mark.wharfd_only("dockerd promises this only with live-restore, and does not keep it")
 
@@ -55,14 +55,8 @@ COUNTER = "mkfifo /p; exec 3<>/p; i=0; while :; do echo tick $i; i=$((i+1)); rea
 
 @pytest.fixture(scope="module")
 def daemon(suite: Suite) -> Iterator[Daemon]:
-    made = suite.daemon()
-    made.start()
-    try:
-        load_busybox(made)
-        made.cli.ok("run", "--rm", "-p", "127.0.0.1::80", "busybox", "true")
+    with suite.used() as made:
         yield made
-    finally:
-        finish(made)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 from compat_tests.clients import leaks
 from compat_tests.clients.daemon import Daemon
 from compat_tests.clients.waiting import eventually
-from compat_tests.conftest import IdRecorder, Suite, finish, load_busybox
+from compat_tests.conftest import IdRecorder, Suite
 
 # Pings the daemon over and over; prints how long each answer took, less the time that the daemon's threads stood ready
 # to run but the machine had no processor for them (proc(5), `schedstat`): that is not the daemon's doing.
@@ -59,14 +59,8 @@ print(json.dumps(pings))
 
 @pytest.fixture
 def daemon(suite: Suite) -> Iterator[Daemon]:
-    made = suite.daemon()
-    made.start()
-    try:
-        load_busybox(made)
-        made.cli.ok("run", "--rm", "-p", "127.0.0.1::80", "busybox", "true")
+    with suite.used() as made:
         yield made
-    finally:
-        finish(made)
 
 
 def one_life(daemon: Daemon, name: str, failures: list[str]) -> None:

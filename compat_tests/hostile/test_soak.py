@@ -17,7 +17,7 @@ import pytest
 from compat_tests.clients import leaks
 from compat_tests.clients.daemon import Daemon
 from compat_tests.clients.waiting import eventually
-from compat_tests.conftest import IdRecorder, Suite, finish, load_busybox
+from compat_tests.conftest import IdRecorder, Suite
 
 pytestmark = pytest.mark.wharfd_only("dockerd promises this only with live-restore, and does not keep it")
 COUNTER = "mkfifo /p; exec 3<>/p; i=0; while :; do echo tick $i; i=$((i+1)); read -t 0.1 x <&3; done"
@@ -27,14 +27,8 @@ Work = Callable[[Daemon, str, random.Random], object]
 
 @pytest.fixture(scope="module")
 def daemon(suite: Suite) -> Iterator[Daemon]:
-    made = suite.daemon()
-    made.start()
-    try:
-        load_busybox(made)
-        made.cli.ok("run", "--rm", "-p", "127.0.0.1::80", "busybox", "true")
+    with suite.used() as made:
         yield made
-    finally:
-        finish(made)
 
 
 @pytest.fixture(autouse=True)

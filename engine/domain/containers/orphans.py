@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engine.core import ids
-from engine.domain.containers import shm, subpaths
+from engine.domain.containers import shm
 from engine.domain.containers.paths import ContainerPaths
 from engine.domain.containers.table import ContainerTable
+from engine.drivers.confine.pin import unpin_all
 from engine.drivers.storage.overlay import OverlayDriver
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ def _remove_directories(table: ContainerTable, paths: ContainerPaths) -> None:
         shutil.rmtree(home, ignore_errors=True)
     for bundle in _without_record(table, paths.run / "containers"):
         shm.unmount(paths.shm(bundle.name))
-        subpaths.unmount_all(paths.subpaths(bundle.name))
+        unpin_all(paths.subpaths(bundle.name))
         shutil.rmtree(bundle, ignore_errors=True)
 
 

@@ -17,7 +17,7 @@ import msgspec
 from engine.core import times
 from engine.core.errors import InvalidParameter, WharfError
 from engine.core.model.container import Container, HostConfig, State, Status
-from engine.domain.containers import health_rules, shm, subpaths
+from engine.domain.containers import health_rules, shm
 from engine.domain.containers.failures import NotRunning
 from engine.domain.containers.host import Host
 from engine.domain.containers.launch_failures import as_launch_failure
@@ -29,6 +29,7 @@ from engine.domain.containers.spec.build import oci_spec
 from engine.domain.containers.spec.limits import changed_resources
 from engine.domain.containers.streams import Streams
 from engine.drivers.cgroups.cgroups import Cgroups
+from engine.drivers.confine.pin import unpin_all
 from engine.drivers.runtime import first_process
 from engine.drivers.runtime.conmon import Conmon, Monitored
 from engine.drivers.runtime.failures import RuntimeFailed, UnknownProcess
@@ -251,5 +252,5 @@ def _make_directory(path: Path) -> bool:
 def _remove_bundle(bundle: Path, shared_memory: Path) -> None:
     """Blocks; call in a thread."""
     shm.unmount(shared_memory)
-    subpaths.unmount_all(bundle / "subpaths")
+    unpin_all(bundle / "subpaths")
     shutil.rmtree(bundle, ignore_errors=True)

@@ -5,13 +5,11 @@ The path is resolved by the kernel and cannot leave the base (openat2(2), RESOLV
 mounted, whatever another container does to the volume meanwhile. Everything here blocks; call in a thread.
 """
 
-import contextlib
 import errno
-import os
-import stat
 from pathlib import Path
 
 from engine.core.errors import InvalidParameter, NotFound
+from engine.drivers.confine import pin
 from engine.drivers.linux import syscalls
 
 _RESOLVE = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_MAGICLINKS
@@ -35,30 +33,10 @@ class SubpathEscapes(InvalidParameter):
 
 def mount(base: Path, subpath: str, target: Path) -> None:
     """Mount what `base` has at `subpath` on `target`, which is made. Raises SubpathMissing, SubpathEscapes, OSError."""
-    top = os.open(base, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        found = syscalls.openat2(top, subpath, os.O_PATH, resolve=_RESOLVE)
+        found = pin.find(base, subpath, _RESOLVE)
     except OSError as error:
         if error.errno in (errno.EXDEV, errno.ELOOP):
             raise SubpathEscapes(subpath, base) from error
         raise SubpathMissing(subpath, base, error) from error
-    finally:
-        os.close(top)
-    try:
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if stat.S_ISDIR(os.fstat(found).st_mode):
-            target.mkdir()
-        else:
-            target.touch()
-        syscalls.mount(f"/proc/self/fd/{found}", target, flags=_BIND)
-    finally:
-        os.close(found)
-
-
-def unmount_all(directory: Path) -> None:
-    """Unmount what `mount` has put below a directory; nothing happens where there is none."""
-    if not directory.is_dir():
-        return
-    for target in list(directory.iterdir()):
-        with contextlib.suppress(OSError):
-            syscalls.umount(target, syscalls.MNT_DETACH | syscalls.UMOUNT_NOFOLLOW)
+    pin.bind(found, target, _BIND)

@@ -16,18 +16,27 @@ _RESOLVE = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
 
 def pin(root: Path, path: str, target: Path) -> None:
     """Mount what a tree has at `path` on `target`, which is made. Raises OSError."""
+    bind(find(root, path.strip("/") or ".", _RESOLVE), target, syscalls.MS_BIND)
+
+
+def find(root: Path, path: str, resolve: int) -> int:
+    """Return a descriptor (`O_PATH`) of what a tree has at `path`; `resolve` as of openat2(2). Raises OSError."""
     top = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        found = syscalls.openat2(top, path.strip("/") or ".", os.O_PATH, resolve=_RESOLVE)
+        return syscalls.openat2(top, path, os.O_PATH, resolve=resolve)
     finally:
         os.close(top)
+
+
+def bind(found: int, target: Path, flags: int) -> None:
+    """Mount what was found on `target`, which is made, and close it; `flags` as of mount(2). Raises OSError."""
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if stat.S_ISDIR(os.fstat(found).st_mode):
             target.mkdir()
         else:
             target.touch()
-        syscalls.mount(f"/proc/self/fd/{found}", target, flags=syscalls.MS_BIND)
+        syscalls.mount(f"/proc/self/fd/{found}", target, flags=flags)
     finally:
         os.close(found)
 
