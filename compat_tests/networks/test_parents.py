@@ -1,4 +1,5 @@
-"""Networks on interfaces of the host: macvlan, with packets; ipvlan as far as the kernel goes."""
+"""Networks on interfaces of the host: macvlan and ipvlan, VLANs and dummies below them, with packets where the kernel
+has what it takes."""
 
 import subprocess
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ import pytest
 from compat_tests.clients.cli import DockerCli
 from compat_tests.clients.daemon import Daemon
 from compat_tests.clients.rawhttp import RawHttp
+from compat_tests.clients.waiting import eventually
 
 PARENT = "wctparent"
 
@@ -29,12 +31,24 @@ def parent(engine: Daemon) -> Iterator[str]:
     _ip(engine, "link", "delete", PARENT)
 
 
+def _require(engine: Daemon, kind: str, *arguments: str) -> None:
+    """Skip the test where the kernel has no such kind of interface."""
+    if not _ip(engine, "link", "add", *arguments, "name", "wctprobe", "type", kind):
+        pytest.skip(f"the kernel has no {kind}")
+    _ip(engine, "link", "delete", "wctprobe")
+
+
 @pytest.fixture
 def macvlan(engine: Daemon, parent: str) -> str:
     """The same, where the kernel has macvlan."""
-    if not _ip(engine, "link", "add", "wctprobe", "link", parent, "type", "macvlan"):
-        pytest.skip("the kernel has no macvlan")
-    _ip(engine, "link", "delete", "wctprobe")
+    _require(engine, "macvlan", "link", parent)
+    return parent
+
+
+@pytest.fixture
+def ipvlan(engine: Daemon, parent: str) -> str:
+    """The same, where the kernel has ipvlan."""
+    _require(engine, "ipvlan", "link", parent)
     return parent
 
 
@@ -152,3 +166,57 @@ def test_ipvlan_is_made_and_its_kind_is_named_where_the_kernel_has_none(
         else:
             assert "failed to create the ipvlan port: operation not supported" in result.err
         cli.ok("network", "rm", "lan")
+
+
+@pytest.mark.parametrize("mode", ["l2", "l3", "l3s"])
+def test_ipvlan(cli: DockerCli, api: RawHttp, ipvlan: str, mode: str) -> None:
+    options = ("-o", f"parent={ipvlan}", "-o", f"ipvlan_mode={mode}")
+    cli.ok("network", "create", "-d", "ipvlan", *options, "--subnet", "10.215.63.0/24", "lan")
+    cli.ok("run", "-d", "--name", "one", "--network", "lan", "busybox", "sleep", "60")
+    cli.ok("run", "-d", "--name", "two", "--network", "lan", "busybox", "sleep", "60")
+    found = api.get("/containers/two/json")["NetworkSettings"]["Networks"]["lan"]
+    shown = cli.ok("exec", "two", "ip", "route")
+    if mode == "l2":
+        assert (found["IPAddress"], found["Gateway"]) == ("10.215.63.3", "10.215.63.1")
+        assert "default via 10.215.63.1 dev eth0" in shown
+    else:
+        assert found["Gateway"] == ""
+        assert "default dev eth0" in shown
+    eventually(lambda: cli.run("exec", "two", "ping", "-c", "1", "-W", "1", "one").code == 0)
+    cli.ok("restart", "-t", "0", "one")
+    eventually(lambda: cli.run("exec", "two", "ping", "-c", "1", "-W", "1", "one").code == 0)
+
+
+@pytest.mark.parametrize("driver", ["macvlan", "ipvlan"])
+def test_a_vlan_is_made_for_its_network(
+    engine: Daemon, cli: DockerCli, request: pytest.FixtureRequest, driver: str
+) -> None:
+    parent: str = request.getfixturevalue(driver)
+    if not _ip(engine, "link", "add", "link", parent, "name", "wctprobe", "type", "vlan", "id", "7"):
+        pytest.skip("the kernel has no vlan")
+    _ip(engine, "link", "delete", "wctprobe")
+    vlan = f"{parent}.10"
+    cli.ok("network", "create", "-d", driver, "-o", f"parent={vlan}", "--subnet", "10.215.64.0/24", "lan")
+    assert _ip(engine, "link", "show", vlan)
+    cli.ok("run", "-d", "--name", "one", "--network", "lan", "busybox", "sleep", "60")
+    eventually(lambda: cli.run("run", "--rm", "--network", "lan", "busybox", "ping", "-c1", "-W1", "one").code == 0)
+    cli.ok("rm", "-f", "one")
+    cli.ok("network", "rm", "lan")
+    assert not _ip(engine, "link", "show", vlan)
+
+
+@pytest.mark.parametrize("driver", ["macvlan", "ipvlan"])
+def test_a_network_without_a_parent_has_a_dummy(
+    engine: Daemon, cli: DockerCli, request: pytest.FixtureRequest, driver: str
+) -> None:
+    request.getfixturevalue(driver)
+    _require(engine, "dummy")
+    made = cli.ok("network", "create", "-d", driver, "--internal", "--subnet", "10.215.65.0/24", "lan")
+    dummy = f"dm-{made[:12]}"
+    assert _ip(engine, "link", "show", dummy)
+    cli.ok("run", "-d", "--name", "one", "--network", "lan", "busybox", "sleep", "60")
+    assert "default" not in cli.ok("exec", "one", "ip", "route")
+    eventually(lambda: cli.run("run", "--rm", "--network", "lan", "busybox", "ping", "-c1", "-W1", "one").code == 0)
+    cli.ok("rm", "-f", "one")
+    cli.ok("network", "rm", "lan")
+    assert not _ip(engine, "link", "show", dummy)
