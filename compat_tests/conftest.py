@@ -95,9 +95,9 @@ class Suite:
         return Daemon(options)
 
     @contextmanager
-    def running(self, *arguments: str) -> Iterator[Daemon]:
+    def running(self, *arguments: str, network: str = "") -> Iterator[Daemon]:
         """A daemon with `busybox:latest`, for as long as it is needed; nothing of it is left."""
-        daemon = self.daemon(*arguments)
+        daemon = self.daemon(*arguments, network=network)
         try:
             daemon.start()
             load_busybox(daemon)

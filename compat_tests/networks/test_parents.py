@@ -11,6 +11,7 @@ from compat_tests.clients.cli import DockerCli
 from compat_tests.clients.daemon import Daemon
 from compat_tests.clients.rawhttp import RawHttp
 from compat_tests.clients.waiting import eventually
+from compat_tests.conftest import Suite
 
 PARENT = "wctparent"
 
@@ -153,6 +154,18 @@ def test_macvlan_beside_a_bridge(cli: DockerCli, api: RawHttp, macvlan: str) -> 
     assert cli.ok("exec", "web", "ip", "-o", "link").count("@") == 1
 
 
+def test_a_host_may_have_interfaces_of_the_same_names(suite: Suite) -> None:
+    with suite.running(network="private") as daemon:
+        assert _ip(daemon, "link", "show", "eth0")
+        _require(daemon, "macvlan", "link", "eth0")
+        daemon.cli.ok("network", "create", "-d", "macvlan", "-o", "parent=eth0", "--subnet", "10.215.66.0/24", "lan")
+        shown = daemon.cli.ok("run", "--rm", "--network", "lan", "busybox", "ip", "-o", "addr", "show", "eth0")
+        assert "10.215.66.2/24" in shown
+        daemon.cli.ok("run", "-d", "--name", "one", "busybox", "sleep", "60")
+        daemon.cli.ok("network", "connect", "lan", "one")
+        assert "10.215.66.2/24" in daemon.cli.ok("exec", "one", "ip", "-o", "addr", "show", "eth1")
+
+
 def test_ipvlan_is_made_and_its_kind_is_named_where_the_kernel_has_none(
     cli: DockerCli, api: RawHttp, parent: str
 ) -> None:
@@ -212,7 +225,7 @@ def test_a_network_without_a_parent_has_a_dummy(
     request.getfixturevalue(driver)
     _require(engine, "dummy")
     made = cli.ok("network", "create", "-d", driver, "--internal", "--subnet", "10.215.65.0/24", "lan")
-    dummy = f"dm-{made[:12]}"
+    dummy = f"{'dm' if driver == 'macvlan' else 'di'}-{made[:12]}"
     assert _ip(engine, "link", "show", dummy)
     cli.ok("run", "-d", "--name", "one", "--network", "lan", "busybox", "sleep", "60")
     assert "default" not in cli.ok("exec", "one", "ip", "route")

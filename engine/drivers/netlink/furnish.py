@@ -33,6 +33,7 @@ def furnish(host: RouteSocket, namespace: int, interfaces: Sequence[Interface], 
             # An interface takes over the namespace's default when it is made.
             write_sysctl("net/ipv6/conf/default/disable_ipv6", "0" if interface.ipv6 else "1")
             _create(host, namespace, interface, outside)
+            _name(inside, interface)
             _set_sysctls(interface)
             inside.apply(*_configuration(interface))
         write_sysctl("net/ipv6/conf/default/disable_ipv6", "0")
@@ -43,11 +44,13 @@ def plug(host: RouteSocket, namespace: int, interface: Interface, outside: Mappi
     _create(host, namespace, interface, outside)
     with RouteSocket() as inside:
         try:
+            _name(inside, interface)
             write_sysctl(f"net/ipv6/conf/{interface.name}/disable_ipv6", "0" if interface.ipv6 else "1")
             _set_sysctls(interface)
             inside.apply(*_configuration(interface))
         except BaseException:
-            inside.apply(messages.delete_link(interface.name), ignoring=(errno.ENODEV,))
+            for name in (interface.name, messages.NEW_LINK):
+                inside.apply(messages.delete_link(name), ignoring=(errno.ENODEV,))
             raise
 
 
@@ -62,6 +65,11 @@ def _create(host: RouteSocket, namespace: int, interface: Interface, outside: Ma
         if isinstance(interface.link, ParentLink):
             raise ParentRefused(interface.link.kind, error) from error
         raise
+
+
+def _name(inside: RouteSocket, interface: Interface) -> None:
+    if isinstance(interface.link, ParentLink):
+        inside.apply(messages.rename(index_of(messages.NEW_LINK), interface.name))
 
 
 def _set_sysctls(interface: Interface) -> None:

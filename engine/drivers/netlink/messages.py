@@ -23,6 +23,9 @@ _IFF_UP = 1
 _IFA_F_NODAD = 0x2
 _RT_TABLE_MAIN, _RTPROT_BOOT, _RT_SCOPE_UNIVERSE, _RT_SCOPE_NOWHERE, _RTN_UNICAST = 254, 3, 0, 255, 1
 
+# What a link on a parent is called while it is made: some kernels (6.12) want a name that is free on the host as well,
+# which has an `eth0`, too.
+NEW_LINK = "wharf-new"
 _IPVLAN_MODES = {"l2": 0, "l3": 1, "l3s": 2}
 _IPVLAN_FLAGS = {"": 0, "bridge": 0, "private": 1, "vepa": 2}
 
@@ -94,13 +97,14 @@ def _new_veth(interface: Interface, port: BridgePort, bridge_index: int, netns: 
 
 
 def _new_on_parent(interface: Interface, link: ParentLink, parent_index: int, netns: int) -> Message:
+    """Make a link on a parent; it is called `NEW_LINK` yet."""
     if link.kind == "macvlan":
         data = _attributes({"IFLA_MACVLAN_MODE": link.mode})
     else:
         flags = _IPVLAN_FLAGS[link.flag]
         data = _attributes({"IFLA_IPVLAN_MODE": _IPVLAN_MODES[link.mode], "IFLA_IPVLAN_FLAGS": flags})
     message = _link(
-        ifname=interface.name,
+        ifname=NEW_LINK,
         address=interface.mac_address,
         mtu=interface.mtu or None,
         link=parent_index,
@@ -127,6 +131,11 @@ def bridge_port(name: str, *, hairpin: bool, isolated: bool) -> Message:
     data = _attributes({"IFLA_BRPORT_MODE": int(hairpin), "IFLA_BRPORT_ISOLATED": int(isolated)})
     linkinfo = _attributes({"IFLA_INFO_SLAVE_KIND": "bridge", "IFLA_INFO_SLAVE_DATA": data})
     return request(_link(ifname=name, linkinfo=linkinfo), RTM_NEWLINK, _CHANGE)
+
+
+def rename(index: int, name: str) -> Message:
+    """Give a link that is down another name."""
+    return request(_link(index=index, ifname=name), RTM_NEWLINK, _CHANGE)
 
 
 def set_up(index: int) -> Message:

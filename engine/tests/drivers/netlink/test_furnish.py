@@ -66,7 +66,7 @@ def test_a_new_namespace_is_furnished(route) -> None:
 def test_a_link_in_passthru_mode_gets_its_mac_address_afterwards(route) -> None:
     link = ParentLink("macvlan", "eth7", "passthru")
     furnish.plug(route, 9, _interface(link, gateways=(), device_routes=(4,)), {"eth7": 4})
-    assert route.sent == ["link", "link", "link", "address", "address", "route"]
+    assert route.sent == ["link", "link", "link", "link", "address", "address", "route"]
 
 
 def test_a_kind_that_the_kernel_lacks_is_named(route) -> None:

@@ -34,6 +34,9 @@ def test_a_macvlan_link_hangs_on_its_parent(mode: str) -> None:
     assert (read.get_attr("IFLA_LINK"), read.get_attr("IFLA_NET_NS_FD"), read.get_attr("IFLA_MTU")) == (7, 42, None)
     data = read.get_attr("IFLA_LINKINFO").get_attr("IFLA_INFO_DATA")
     assert data.get_attr("IFLA_MACVLAN_MODE") == mode
+    assert read.get_attr("IFLA_IFNAME") == "wharf-new", "the host may have an eth0 itself"
+    renamed = _sent(messages.rename(3, "eth0"))
+    assert (renamed["index"], renamed.get_attr("IFLA_IFNAME")) == (3, "eth0")
 
 
 @pytest.mark.parametrize(
