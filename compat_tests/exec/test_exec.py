@@ -162,8 +162,14 @@ def test_run_out(api: RawHttp, web: str) -> None:
         stream.read_all()
     again = api.post(f"/exec/{exec_id}/start", {"Detach": True})
     assert (again.status, again.message) == (409, f"exec command {exec_id} has already run")
-    resized = api.post(f"/exec/{exec_id}/resize?h=1&w=2")
-    assert (resized.status, resized.message) == (404, f"NotFound: process does not exist {exec_id}: not found")
+
+    def gone() -> bool:
+        # dockerd's containerd forgets the process a moment after its end.
+        resized = api.post(f"/exec/{exec_id}/resize?h=1&w=2")
+        assert (resized.status, resized.message) == (404, f"NotFound: process does not exist {exec_id}: not found")
+        return True
+
+    eventually(gone)
 
 
 @pytest.mark.parametrize(

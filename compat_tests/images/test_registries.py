@@ -44,7 +44,6 @@ def test_push_and_pull_again(cli: DockerCli, load: Load, registry: Registry) -> 
 
 
 def test_push_of_what_is_there(cli: DockerCli, load: Load, registry: Registry) -> None:
-    load(small("twice"), f"{registry.address}/x")
     load(small("twice"), "twice:1")
     name = f"{registry.address}/push/twice:1"
     cli.ok("tag", "twice:1", name)
