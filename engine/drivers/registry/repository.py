@@ -31,8 +31,8 @@ from engine.drivers.registry.settings import Endpoint, endpoints, server_domain
 from engine.drivers.registry.transport import Transport, explain
 
 T = TypeVar("T")
-Body = bytes | Callable[[], AsyncIterator[bytes]] | None
-"""What a request carries: bytes, or what makes a stream of them, which may have to be sent again with a token."""
+Body = bytes | Callable[[], aiohttp.Payload] | None
+"""What a request carries: bytes, or what makes a body, which may have to be sent again with a token."""
 MANIFEST_LIMIT = 4 << 20
 _MANIFEST_TYPES = (
     "application/vnd.docker.distribution.manifest.v2+json",
@@ -76,7 +76,7 @@ class Source:
         return response
 
     async def _patiently(
-        self, method: str, where: str, headers: Mapping[str, str], body: bytes | AsyncIterator[bytes] | None
+        self, method: str, where: str, headers: Mapping[str, str], body: bytes | aiohttp.Payload | None
     ) -> aiohttp.ClientResponse:
         """Send a request; ask again a little later where the registry is busy and nothing was sent that can be lost."""
         pause = _FIRST_PAUSE

@@ -18,7 +18,7 @@ import aiohttp
 from yarl import URL
 
 from engine.core import os_errors
-from engine.drivers.linux.tls import client_context
+from engine.drivers.linux.tls import client_context, unverified_context
 from engine.drivers.registry.failures import (
     CertificateUnreadable,
     ClientCertificateIncomplete,
@@ -128,9 +128,10 @@ class Transport:
             raise RegistryUnreachable(method, url, explain(error)) from error
 
     async def _context(self, host: str, *, verify: bool) -> ssl.SSLContext:
-        """Return what judges the host's certificate, made anew when its files have changed."""
-        key, directory = (host, verify), self.settings.certs_directory / host
+        """Return what judges the host's certificate, made anew when its files change; hosts without any share one."""
+        directory = self.settings.certs_directory / host
         files = await asyncio.to_thread(_files, directory)
+        key = (host if files else "", verify)
         known = self._contexts.get(key)
         if known is None or known[0] != files:
             make = partial(_make_context, directory, verify=verify)
@@ -150,10 +151,7 @@ def _make_context(directory: Path, *, verify: bool) -> ssl.SSLContext:
 
     `*.crt` are authorities, `*.cert` and `*.key` of one name are what we show of ourselves.
     """
-    context = client_context()
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
+    context = client_context() if verify else unverified_context()
     if not directory.is_dir():
         return context
     _add_certificates(context, directory)

@@ -1,9 +1,6 @@
 """Blobs and manifests to a registry (OCI distribution specification, "Push")."""
 
-import asyncio
 import contextlib
-import os
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -12,12 +9,9 @@ import aiohttp
 from engine.core.errors import WharfError
 from engine.core.model.image import Descriptor
 from engine.drivers.registry.answers import error_in, worded
+from engine.drivers.registry.blob_body import Advance, BlobBody
 from engine.drivers.registry.failures import MalformedAnswer, UnexpectedStatus
 from engine.drivers.registry.repository import Source, read_document
-
-_CHUNK = 1 << 20
-Advance = Callable[[int], None]
-"""Told how many bytes have been sent so far."""
 
 
 async def has_blob(source: Source, digest: str) -> bool:
@@ -53,7 +47,7 @@ async def put_blob(source: Source, path: Path, descriptor: Descriptor, advance: 
         location = _location(response)
     url = f"{location}{'&' if '?' in location else '?'}digest={descriptor.digest}"
     headers = {"Content-Type": "application/octet-stream", "Content-Length": str(descriptor.size)}
-    async with await source.send("PUT", url, headers, lambda: _file(path, advance)) as response:
+    async with await source.send("PUT", url, headers, lambda: BlobBody(path, descriptor.size, advance)) as response:
         if response.status != 201:
             raise await _unexpected(response, "PUT")
 
@@ -70,18 +64,6 @@ def _location(response: aiohttp.ClientResponse) -> str:
     if not location:
         raise MalformedAnswer(str(response.url), "no Location")
     return urljoin(str(response.url), location)
-
-
-async def _file(path: Path, advance: Advance) -> AsyncIterator[bytes]:
-    fd = await asyncio.to_thread(os.open, path, os.O_RDONLY | os.O_CLOEXEC)
-    sent = 0
-    try:
-        while chunk := await asyncio.to_thread(os.read, fd, _CHUNK):
-            yield chunk
-            sent += len(chunk)
-            advance(sent)
-    finally:
-        os.close(fd)
 
 
 async def _unexpected(response: aiohttp.ClientResponse, method: str) -> UnexpectedStatus:
