@@ -6,6 +6,7 @@ dockerd does, while their processes run on.
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import signal
@@ -40,6 +41,7 @@ from engine.drivers.runtime.failures import RuntimeFailed
 
 log = logging.getLogger(__name__)
 _KEEP_ENDED = 300.0
+_KEEP_FILES = 0.05
 _CANNOT_RUN = 126
 
 
@@ -161,16 +163,16 @@ class Execs:
         self._tell(instance, f"exec_start: {_shown(instance.config)}")
         container = self._runnable(instance.container_id)
         try:
-            process = await self._process.build(container, instance.config)
             options = ExecOptions(
                 exec_id=instance.id,
                 container_id=container.id,
-                process=process,
+                command=next(iter(instance.config.cmd or ()), ""),
                 tty=instance.config.tty,
                 stdin=instance.config.attach_stdin,
                 attached=attached,
             )
-            return await self._conmon.prepare_exec(self._process.runtime(container), options)
+            process = functools.partial(self._process.build, container, instance.config)
+            return await self._conmon.prepare_exec(self._process.runtime(container), options, process)
         except (OSError, WharfError):
             self._failed(instance.id)
             raise
@@ -198,10 +200,11 @@ class Execs:
 
     def _exited(self, exec_id: str) -> None:
         code = self._conmon.exec_exit_code(exec_id)
-        self._conmon.forget_exec(exec_id)
         instance = self._replace(exec_id, running=False, exit_code=_CANNOT_RUN if code is None else code)
         self._tell(instance, "exec_die", exitCode=str(instance.exit_code))
         self._finish(exec_id)
+        # After the answer to the client, who waits for it; a daemon killed before sweeps them at its next start.
+        asyncio.get_running_loop().call_later(_KEEP_FILES, self._conmon.forget_exec, exec_id)
 
     def _finish(self, exec_id: str) -> None:
         self._watches.pop(exec_id, None)

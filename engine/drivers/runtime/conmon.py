@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import shutil
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,11 +43,11 @@ class MonitorOptions:
 
 @dataclass(frozen=True, slots=True)
 class ExecOptions:
-    """A further process in a running container: `process` is the OCI object. `attached`: its streams are wanted."""
+    """A further process in a running container. `attached`: its streams are wanted."""
 
     exec_id: str
     container_id: str
-    process: Mapping[str, Any]
+    command: str
     tty: bool = False
     stdin: bool = False
     attached: bool = False
@@ -192,12 +192,22 @@ class Conmon:
         await wait_exit(pid)
         reap(pid)
 
-    async def prepare_exec(self, runtime: OciRuntime, options: ExecOptions) -> PendingExec:
-        """Make everything ready for a process in a running container. Raises RuntimeFailed, OSError."""
+    async def prepare_exec(
+        self, runtime: OciRuntime, options: ExecOptions, process: Callable[[], Awaitable[Mapping[str, Any]]]
+    ) -> PendingExec:
+        """Make everything ready for a process in a running container. `process` makes its OCI object.
+
+        Raises RuntimeFailed, OSError and what `process` raises. Makes a directory in memory.
+        """
         directory = self._execs / options.exec_id
-        await asyncio.to_thread(_write_exec, directory, options.process)
+        directory.mkdir(mode=0o700, parents=True)
         launch = _ExecLaunch(self, options, directory, self._exec_command(runtime, options, directory))
         try:
+            # The monitor takes its time to start, and needs nothing of the process for that.
+            started = [launch.start()] if options.attached else []
+            for outcome in await asyncio.gather(launch.write(process), *started, return_exceptions=True):
+                if outcome is not None:
+                    raise outcome
             return PendingExec(launch, await launch.connect(self._spool) if options.attached else None)
         except BaseException:
             await asyncio.shield(launch.abandon())
@@ -246,9 +256,18 @@ class _ExecLaunch:
         self._command = command
         self._monitor: Monitor | None = None
 
-    async def connect(self, spool: Path) -> Console:
-        """Start the monitor as far as its attach socket, and connect to that. Raises RuntimeFailed, OSError."""
+    async def write(self, process: Callable[[], Awaitable[Mapping[str, Any]]]) -> None:
+        """Write down what is to run. Raises OSError and what `process` raises."""
+        await asyncio.to_thread(_write_exec, self.directory, await process())
+
+    async def start(self) -> None:
+        """Start the monitor of an attached exec, which waits. Raises OSError."""
         self._monitor = await self._conmon.start_monitor(self._command, attached=True)
+
+    async def connect(self, spool: Path) -> Console:
+        """Let the monitor go as far as its attach socket, and connect to that. Raises RuntimeFailed, OSError."""
+        if self._monitor is None:
+            raise ValueError("the exec is detached: it has no console")
         self._monitor.proceed()
         await self._monitor.attachable()
         return await Console.connect(self.directory / "attach", spool)
@@ -266,7 +285,7 @@ class _ExecLaunch:
                 reason = pid.message or await asyncio.to_thread(_logged, self.directory / _EXEC_LOG)
                 if not reason:
                     raise await monitor.vanished()
-                raise failures.exec_failed(reason, next(iter(self._options.process.get("args", ())), ""))
+                raise failures.exec_failed(reason, self._options.command)
         except BaseException:
             await asyncio.shield(self.abandon())
             raise
@@ -290,7 +309,6 @@ def _stream_flags(tty: bool, stdin: bool, leave_open: bool) -> list[str]:
 
 def _write_exec(directory: Path, process: Mapping[str, Any]) -> None:
     """Blocks; call in a thread."""
-    directory.mkdir(mode=0o700, parents=True)
     (directory / "process.json").write_bytes(msgspec.json.encode(process))
 
 

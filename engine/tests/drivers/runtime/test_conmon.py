@@ -3,7 +3,9 @@
 import asyncio
 import os
 import stat
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,6 +33,13 @@ def _runtime(tmp_path: Path) -> OciRuntime:
 
 def _options(tmp_path: Path, **fields: object) -> MonitorOptions:
     return MonitorOptions(container_id=_ID, bundle=tmp_path, **fields)
+
+
+def _process(command: str) -> Callable[[], Awaitable[Mapping[str, Any]]]:
+    async def made() -> Mapping[str, Any]:
+        return {"args": [command]}
+
+    return made
 
 
 async def test_created_and_ended(tmp_path: Path) -> None:
@@ -94,7 +103,7 @@ async def test_forgotten_monitor_is_reaped_when_it_ends(tmp_path: Path) -> None:
 
 async def test_exec(tmp_path: Path) -> None:
     conmon = _conmon(tmp_path, f"echo '{{\"data\": 78}}' >&3; printf 9 > {tmp_path}/conmon/exec/e/exit")
-    pending = await conmon.prepare_exec(_runtime(tmp_path), ExecOptions("e", _ID, {"args": ["true"]}))
+    pending = await conmon.prepare_exec(_runtime(tmp_path), ExecOptions("e", _ID, "true"), _process("true"))
     started = await pending.go()
     await wait_exit(started.monitor_pid)
     assert conmon.exec_exit_code("e") == 9
@@ -105,7 +114,7 @@ async def test_exec(tmp_path: Path) -> None:
 async def test_exec_on_a_terminal_tells_its_log(tmp_path: Path) -> None:
     log = '{"msg":"executable file `x` not found in $PATH: No such file or directory","level":"error"}'
     conmon = _conmon(tmp_path, f"echo '{log}' > {tmp_path}/conmon/exec/e/runtime.log")
-    pending = await conmon.prepare_exec(_runtime(tmp_path), ExecOptions("e", _ID, {"args": ["x"]}, tty=True))
+    pending = await conmon.prepare_exec(_runtime(tmp_path), ExecOptions("e", _ID, "x", tty=True), _process("x"))
     with pytest.raises(RuntimeFailed, match="executable file not found in"):
         await pending.go()
     assert not (tmp_path / "conmon" / "exec" / "e").exists()
