@@ -28,7 +28,14 @@ SPEC = {
             "name": "two",
             "containerEdits": {
                 "mounts": [{"hostPath": "/etc", "containerPath": "/thing", "options": ["ro", "nosuid", "bind"]}],
-                "hooks": [{"hookName": "createRuntime", "path": "/bin/sh", "args": ["sh", "-c", "echo $H > HOOKED"], "env": ["H=1"]}],
+                "hooks": [
+                    {
+                        "hookName": "createRuntime",
+                        "path": "/bin/sh",
+                        "args": ["sh", "-c", "echo $H > HOOKED"],
+                        "env": ["H=1"],
+                    }
+                ],
             },
         },
     ],
@@ -56,7 +63,9 @@ def host(suite: Suite, hooked: Path) -> Iterator[Daemon]:
 
 def test_environment_and_nodes(host: Daemon) -> None:
     command = "env | grep -E '^(ONE|KIND)' | sort; ls -ln /dev/thing* | tr -s ' ' | cut -d' ' -f1,3-6,10-; head -c 2 /dev/thing1 | wc -c"
-    out = host.cli.ok("run", "--rm", "--device", "wharf.test/thing=one", "-e", "ONE=own", "busybox", "sh", "-c", command)
+    out = host.cli.ok(
+        "run", "--rm", "--device", "wharf.test/thing=one", "-e", "ONE=own", "busybox", "sh", "-c", command
+    )
     assert out.splitlines() == [
         "KIND=thing",
         "ONE=1",
@@ -95,7 +104,10 @@ def test_info_and_inspect(host: Daemon) -> None:
             {"Driver": "cdi", "DeviceIDs": ["wharf.test/thing=three", "bad", "wharf.test/thing=one"]},
             "CDI device injection failed: unresolvable CDI devices wharf.test/thing=three, bad",
         ),
-        ({"Driver": "cdi", "DeviceIDs": ["wharf.test/thing=one"], "Count": 1}, "unexpected count in CDI device request"),
+        (
+            {"Driver": "cdi", "DeviceIDs": ["wharf.test/thing=one"], "Count": 1},
+            "unexpected count in CDI device request",
+        ),
         ({"Driver": "cdi", "Options": {"a": "b"}}, "unexpected options in CDI device request"),
         (
             {"Driver": "", "Count": -1, "Capabilities": [["gpu"]]},

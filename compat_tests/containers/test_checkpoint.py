@@ -8,9 +8,7 @@ from compat_tests.clients.daemon import Daemon
 from compat_tests.clients.rawhttp import RawHttp
 from compat_tests.conftest import Suite
 
-DISABLED = (
-    "This experimental feature is disabled by default. Start the Docker daemon in experimental mode in order to enable it."
-)
+DISABLED = "This experimental feature is disabled by default. Start the Docker daemon in experimental mode in order to enable it."
 
 
 def test_without_experimental_features(api: RawHttp, create: Callable[..., str]) -> None:

@@ -35,8 +35,18 @@ HOST_CONFIG: list[tuple[str, Any, str, str]] = [
     ("ExtraHosts", ["a.b:1.2.3.4"], "grep a.b /etc/hosts", "1.2.3.4\ta.b"),
     ("GroupAdd", ["12", "34"], "id -G | tr ' ' '\\n' | grep -E '12|34'", "12\n34"),
     ("IpcMode", "none", "grep -c /dev/shm /proc/mounts", "0"),
-    ("IpcMode", "shareable", "grep -o '/dev/shm.*' /proc/mounts", "/dev/shm tmpfs rw,nosuid,nodev,noexec,relatime,size=65536k 0 0"),
-    ("IpcMode", "private", "grep -o '/dev/shm.*' /proc/mounts", "/dev/shm tmpfs rw,nosuid,nodev,noexec,relatime,size=65536k 0 0"),
+    (
+        "IpcMode",
+        "shareable",
+        "grep -o '/dev/shm.*' /proc/mounts",
+        "/dev/shm tmpfs rw,nosuid,nodev,noexec,relatime,size=65536k 0 0",
+    ),
+    (
+        "IpcMode",
+        "private",
+        "grep -o '/dev/shm.*' /proc/mounts",
+        "/dev/shm tmpfs rw,nosuid,nodev,noexec,relatime,size=65536k 0 0",
+    ),
     ("OomScoreAdj", 500, "cat /proc/self/oom_score_adj", "500"),
     ("PidMode", "host", "test $$ -gt 50 && echo far", "far"),
     ("Privileged", True, "grep Seccomp: /proc/self/status; grep -c ' /proc/' /proc/mounts", "Seccomp:\t0\n0"),
@@ -45,9 +55,19 @@ HOST_CONFIG: list[tuple[str, Any, str, str]] = [
     ("SecurityOpt", ["no-new-privileges"], "grep NoNew /proc/self/status", "NoNewPrivs:\t1"),
     ("SecurityOpt", ["seccomp=unconfined"], "grep Seccomp: /proc/self/status", "Seccomp:\t0"),
     ("SecurityOpt", ["label=disable"], SILENT, ""),
-    ("Tmpfs", {"/t": "size=1m,mode=700"}, "grep -o '/t .*' /proc/mounts", "/t tmpfs rw,nosuid,nodev,noexec,relatime,size=1024k,mode=700 0 0"),
+    (
+        "Tmpfs",
+        {"/t": "size=1m,mode=700"},
+        "grep -o '/t .*' /proc/mounts",
+        "/t tmpfs rw,nosuid,nodev,noexec,relatime,size=1024k,mode=700 0 0",
+    ),
     ("UsernsMode", "host", "cat /proc/self/uid_map | tr -s ' '", " 0 0 4294967295"),
-    ("ShmSize", 1 << 20, "grep -o '/dev/shm.*' /proc/mounts", "/dev/shm tmpfs rw,nosuid,nodev,noexec,relatime,size=1024k 0 0"),
+    (
+        "ShmSize",
+        1 << 20,
+        "grep -o '/dev/shm.*' /proc/mounts",
+        "/dev/shm tmpfs rw,nosuid,nodev,noexec,relatime,size=1024k 0 0",
+    ),
     ("Sysctls", {"net.ipv4.ip_forward": "0"}, "cat /proc/sys/net/ipv4/ip_forward", "0"),
     ("Sysctls", {"kernel.shmmax": "99999"}, "cat /proc/sys/kernel/shmmax", "99999"),
     ("Runtime", "runc", SILENT, ""),
@@ -61,7 +81,12 @@ HOST_CONFIG: list[tuple[str, Any, str, str]] = [
     ("CpusetMems", "0", cgroup("cpuset/cpuset.mems", "cpuset.mems"), "0"),
     ("MemoryReservation", 32 << 20, cgroup("memory/memory.soft_limit_in_bytes", "memory.low"), str(32 << 20)),
     ("PidsLimit", 55, cgroup("pids/pids.max", "pids.max"), "55"),
-    ("Devices", [{"PathOnHost": "/dev/zero", "PathInContainer": "/dev/nought", "CgroupPermissions": "r"}], "ls -l /dev/nought | cut -c1", "c"),
+    (
+        "Devices",
+        [{"PathOnHost": "/dev/zero", "PathInContainer": "/dev/nought", "CgroupPermissions": "r"}],
+        "ls -l /dev/nought | cut -c1",
+        "c",
+    ),
     ("DeviceCgroupRules", ["c 42:* rwm"], SILENT, ""),
     ("Ulimits", [{"Name": "nofile", "Soft": 100, "Hard": 200}], "ulimit -n; ulimit -Hn", "100\n200"),
     ("MaskedPaths", ["/proc/version"], "cat /proc/version", ""),
@@ -69,8 +94,18 @@ HOST_CONFIG: list[tuple[str, Any, str, str]] = [
     ("Init", False, "cat /proc/1/comm; true", "sh"),
 ]
 V1_HOST_CONFIG: list[tuple[str, Any, str, str]] = [
-    ("CgroupnsMode", "host", "cut -d: -f3 /proc/self/cgroup | grep -c '/docker/[0-9a-f]\\{64\\}' | sed 's/[1-9][0-9]*/some/'", "some"),
-    ("CgroupParent", "/wharf-test", "cut -d: -f3 /proc/self/cgroup | grep -c '^/wharf-test/[0-9a-f]\\{64\\}' | sed 's/[1-9][0-9]*/some/'", "some"),
+    (
+        "CgroupnsMode",
+        "host",
+        "cut -d: -f3 /proc/self/cgroup | grep -c '/docker/[0-9a-f]\\{64\\}' | sed 's/[1-9][0-9]*/some/'",
+        "some",
+    ),
+    (
+        "CgroupParent",
+        "/wharf-test",
+        "cut -d: -f3 /proc/self/cgroup | grep -c '^/wharf-test/[0-9a-f]\\{64\\}' | sed 's/[1-9][0-9]*/some/'",
+        "some",
+    ),
     ("MemorySwappiness", 50, "cat /sys/fs/cgroup/memory/memory.swappiness", "50"),
 ]
 
@@ -141,9 +176,7 @@ def test_host_config(
 
 
 @pytest.mark.parametrize(("field", "value", "command", "expected"), CONFIG, ids=case_id)
-def test_config(
-    api: RawHttp, create: Callable[..., str], field: str, value: Any, command: str, expected: str
-) -> None:
+def test_config(api: RawHttp, create: Callable[..., str], field: str, value: Any, command: str, expected: str) -> None:
     found = seen_from_inside(api, create("sh", "-c", command, **{field: value}), expected)
     assert found["Config"][field] == value
     again = created_again(api, found)

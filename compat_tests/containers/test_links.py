@@ -63,9 +63,7 @@ def test_names_and_inspect(api: RawHttp, start: Callable[..., str], database: st
     assert api.get("/containers/web%2Fdb/json")["Name"] == "/db"
 
 
-def test_hosts_file_follows_the_address(
-    cli: DockerCli, api: RawHttp, start: Callable[..., str], database: str
-) -> None:
+def test_hosts_file_follows_the_address(cli: DockerCli, api: RawHttp, start: Callable[..., str], database: str) -> None:
     start("sleep", "300", name="web", HostConfig={"Links": ["db:x"]})
     assert f"{address_of(api, 'db')}\tx {database[:12]} db" in cli.ok("exec", "web", "cat", "/etc/hosts").splitlines()
     cli.ok("stop", "-t", "0", "db")

@@ -36,7 +36,12 @@ def test_over_a_restart_of_the_daemon(
     cli.ok("stop", "-t", "0", "no-stopped", "always-stopped", "unless-stopped-stopped")
     start("true", name="on-failure-done", **policy("on-failure"))
     start("false", name="given-up", **policy("on-failure", 1))
-    assert eventually(lambda: state(api, "given-up")["Status"] == "exited" and api.get("/containers/given-up/json")["RestartCount"] == 1, 20)
+    assert eventually(
+        lambda: (
+            state(api, "given-up")["Status"] == "exited" and api.get("/containers/given-up/json")["RestartCount"] == 1
+        ),
+        20,
+    )
     finished = state(api, "given-up")["FinishedAt"]
     engine.restart()
     expected = {

@@ -53,12 +53,27 @@ def test_root_is_root_inside_only(remapped: Daemon) -> None:
 
 def test_network_and_files_in_etc(remapped: Daemon) -> None:
     cli = remapped.cli
-    cli.ok("run", "-d", "--name", "server", "-p", "127.0.0.1::80", "busybox", "sh", "-c", "echo pong | nc -l -p 80; sleep 300")
+    cli.ok(
+        "run",
+        "-d",
+        "--name",
+        "server",
+        "-p",
+        "127.0.0.1::80",
+        "busybox",
+        "sh",
+        "-c",
+        "echo pong | nc -l -p 80; sleep 300",
+    )
     address = remapped.api.get("/containers/server/json")["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
     assert cli.ok("run", "--rm", "busybox", "nc", "-w", "5", address, "80") == "pong"
     assert f"{address}\t" in cli.ok("exec", "server", "cat", "/etc/hosts")
-    assert cli.ok("exec", "server", "sh", "-c", "echo >> /etc/hosts; ls -ln /etc/hosts | tr -s ' ' | cut -d' ' -f3") == "0"
-    shared = cli.ok("run", "--rm", "--network", "container:server", "busybox", "sh", "-c", "ip addr; readlink /proc/self/ns/user")
+    assert (
+        cli.ok("exec", "server", "sh", "-c", "echo >> /etc/hosts; ls -ln /etc/hosts | tr -s ' ' | cut -d' ' -f3") == "0"
+    )
+    shared = cli.ok(
+        "run", "--rm", "--network", "container:server", "busybox", "sh", "-c", "ip addr; readlink /proc/self/ns/user"
+    )
     assert f"inet {address}/" in shared
     assert "eth0" not in cli.ok("run", "--rm", "--network", "none", "busybox", "ip", "addr")
     cli.ok("network", "create", "own")
@@ -76,7 +91,9 @@ def test_volumes_and_binds(remapped: Daemon, tmp_path: Path) -> None:
     result = remapped.cli.run("run", "--rm", *mounts, "busybox", "sh", "-c", script)
     assert result.out.splitlines() == ["0 0", "65534 65534", "host"]
     assert "touch: /host/new: Permission denied" in result.err
-    again = remapped.cli.ok("run", "--rm", "-v", "vol:/v", "busybox", "sh", "-c", "ls -ln /v | grep new | tr -s ' ' | cut -d' ' -f3")
+    again = remapped.cli.ok(
+        "run", "--rm", "-v", "vol:/v", "busybox", "sh", "-c", "ls -ln /v | grep new | tr -s ' ' | cut -d' ' -f3"
+    )
     assert again == "0"
     remapped.cli.ok("volume", "rm", "vol")
 
@@ -84,7 +101,9 @@ def test_volumes_and_binds(remapped: Daemon, tmp_path: Path) -> None:
 def owners_in(cli: DockerCli, *archive: str) -> dict[str, str]:
     """The owners of files in an archive that the CLI writes to its output."""
     packed = subprocess.run(cli.argv(*archive), env=cli.environment, capture_output=True, check=True).stdout
-    listed = subprocess.run(["tar", "tvf", "-", "--numeric-owner"], input=packed, capture_output=True, check=True).stdout
+    listed = subprocess.run(
+        ["tar", "tvf", "-", "--numeric-owner"], input=packed, capture_output=True, check=True
+    ).stdout
     return {line.split()[-1]: line.split()[1] for line in listed.decode().splitlines()}
 
 
@@ -101,9 +120,23 @@ def test_an_archive_from_a_running_container_has_the_ids_inside(remapped: Daemon
 
 def test_cp_export_diff_and_commit_speak_of_ids_inside(remapped: Daemon, tmp_path: Path) -> None:
     cli = remapped.cli
-    cli.ok("run", "-d", "--name", "box", "-w", "/made/here", "busybox", "sh", "-c", "mkdir /own; touch /own/f; chown 7:8 /own/f; sleep 300")
+    cli.ok(
+        "run",
+        "-d",
+        "--name",
+        "box",
+        "-w",
+        "/made/here",
+        "busybox",
+        "sh",
+        "-c",
+        "mkdir /own; touch /own/f; chown 7:8 /own/f; sleep 300",
+    )
     cli.ok("cp", "/etc/hostname", "box:/own/in")
-    assert cli.ok("exec", "box", "sh", "-c", "ls -lnd /own/in /made/here | tr -s ' ' | cut -d' ' -f3,4").split() == ["0"] * 4
+    assert (
+        cli.ok("exec", "box", "sh", "-c", "ls -lnd /own/in /made/here | tr -s ' ' | cut -d' ' -f3,4").split()
+        == ["0"] * 4
+    )
     owners = owners_in(cli, "export", "box")
     assert (owners["own/f"], owners["own/in"]) == ("7/8", "0/0")
     assert "A /own/f" in cli.ok("diff", "box").splitlines()

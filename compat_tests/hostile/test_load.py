@@ -89,7 +89,10 @@ def test_twenty_at_a_time(request: pytest.FixtureRequest, daemon: Daemon) -> Non
     mark = len(daemon.log())
     failures: list[str] = []
     with subprocess.Popen(
-        [sys.executable, "-c", PINGER, str(daemon.socket), str(daemon.pid)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", PINGER, str(daemon.socket), str(daemon.pid)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as pinger:
         assert pinger.stdout is not None
         assert pinger.stdout.readline() == "ready\n"

@@ -8,7 +8,7 @@ from engine.daemon.drivers import Drivers
 from engine.daemon.resources import Resources
 from engine.domain.builder.classic.step_source import SCHEME, StepSource
 from engine.domain.builder.exporters.assemble import Assembler
-from engine.domain.builder.exporters.cache import RegistryCacheExporter
+from engine.domain.builder.exporters.cache import CacheExporter
 from engine.domain.builder.exporters.image import ImageExporter
 from engine.domain.builder.failures import UnknownSource
 from engine.domain.builder.llb.ops import DiffOp, ExecOp, FileOp, MergeOp, Operation
@@ -18,10 +18,12 @@ from engine.domain.builder.solver.executors import Executor, Source
 from engine.domain.builder.solver.flights import Flights
 from engine.domain.builder.solver.solver import Solver
 from engine.domain.builder.solver.vertex_run import Machinery
+from engine.domain.builder.sources.client_origin import SCHEME as LAYOUT
 from engine.domain.builder.sources.git import GitSource
 from engine.domain.builder.sources.http import HttpSource
 from engine.domain.builder.sources.image import ImageSource, ImageStores
 from engine.domain.builder.sources.imported_cache import ImportedCache
+from engine.domain.builder.sources.layout import LayoutSource
 from engine.domain.builder.sources.local import LocalSource
 from engine.domain.builder.sources.resolve import ImageResolver
 from engine.domain.builder.sources.trees import SourceTrees
@@ -38,7 +40,7 @@ class Builder:
     resolver: ImageResolver
     assembler: Assembler
     image_exporter: ImageExporter
-    cache_exporter: RegistryCacheExporter
+    cache_exporter: CacheExporter
 
 
 def build_builder(config: Config, drivers: Drivers, resources: Resources, store: BuildStore) -> Builder:
@@ -46,14 +48,15 @@ def build_builder(config: Config, drivers: Drivers, resources: Resources, store:
     stores, cache, snapshots = resources.stores, store.cache, store.snapshots
     resolver = ImageResolver(stores, resources.images, drivers.transport, resources.downloader)
     images = ImageSource(resolver, resources.images, ImageStores(snapshots, cache, stores.garbage, drivers.content))
-    sources = _sources(images, drivers, store) | {SCHEME: StepSource(resources.images, snapshots)}
+    sources = _sources(images, drivers, store)
+    sources |= {SCHEME: StepSource(resources.images, snapshots), LAYOUT: LayoutSource(resolver, images)}
     executors: dict[type, Executor] = {
         ExecOp: store.commands,
         FileOp: FileOperations(snapshots),
         MergeOp: Merging(),
         DiffOp: Differing(),
     }
-    imports = ImportedCache(resolver, images, drivers.content)
+    imports = ImportedCache(resolver, images)
     solver = Solver(_machinery(store, stores.garbage, imports, (sources, executors)))
     solver.after_job = store.gc.soon
     assembler = Assembler(solver, snapshots, drivers.content)
@@ -64,7 +67,7 @@ def build_builder(config: Config, drivers: Drivers, resources: Resources, store:
         resolver=resolver,
         assembler=assembler,
         image_exporter=ImageExporter(assembler, stores.catalog, pusher, resources.image_events),
-        cache_exporter=RegistryCacheExporter(solver, assembler, pusher, cache),
+        cache_exporter=CacheExporter(solver, assembler, pusher, cache),
     )
 
 

@@ -21,7 +21,16 @@ from compat_tests.conftest import finish
 
 RELEASE = "7.0.0"
 HOST = "tcp://127.0.0.1:2375"
-FILES = ["api_container", "models_containers", "api_exec", "api_healthcheck", "regression", "errors", "api_client", "client"]
+FILES = [
+    "api_container",
+    "models_containers",
+    "api_exec",
+    "api_healthcheck",
+    "regression",
+    "errors",
+    "api_client",
+    "client",
+]
 # What fails here with dockerd 28.5 as well.
 EXPECTED = {
     "ContainerTest::test_exec_run_failed": "wants 126 of a command that does not exist; runc and dockerd say 127",

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from engine.core import ids, times
 from engine.core.errors import InvalidParameter, NotFound
 from engine.domain.builder import provenance
-from engine.domain.builder.job import Job
+from engine.domain.builder.job import CachePlace, Job
 from engine.domain.builder.llb.ops import Edge
 from engine.domain.builder.provenance import Circumstances
 from engine.domain.builder.result import Attestation, FrontendRequest, FrontendResult
@@ -120,10 +120,10 @@ class Exporter(Protocol):
 
 
 class CacheExporter(Protocol):
-    """Takes what steps have made to a registry."""
+    """Takes what steps have made elsewhere."""
 
-    async def export(self, attrs: Mapping[str, str], edges: Sequence[Edge | None], job: Job) -> None:
-        """Export; `edges` are those of the result."""
+    async def export(self, choice: CacheChoice, edges: Sequence[Edge | None], job: Job) -> Mapping[str, str]:
+        """Export; `edges` are those of the result. Return what the client is told."""
         ...
 
 
@@ -164,6 +164,14 @@ class Build:
         """The client has given up."""
         if not self.returned.done():
             self.returned.set_exception(error)
+
+
+def _cache_place(choice: CacheChoice) -> CachePlace | None:
+    """Return where a cache is; None for what is no place of a cache that is understood."""
+    attrs = choice.attrs
+    if choice.kind == "local":
+        return CachePlace(directory=attrs.get("src", ""), digest=attrs.get("digest", ""))
+    return CachePlace(reference=attrs["ref"]) if attrs.get("ref") else None
 
 
 def _dated(target: ExportTarget, build: Build) -> ExportTarget:
@@ -234,7 +242,7 @@ class Builds:
     async def _known(self, request: BuildRequest, job: Job) -> AsyncIterator[Build]:
         if request.ref in self._builds:
             raise RefTaken(request.ref)
-        job.cache_from = [entry.attrs["ref"] for entry in request.cache_imports if entry.attrs.get("ref")]
+        job.cache_from = [place for place in map(_cache_place, request.cache_imports) if place is not None]
         job.inline_cache = any(entry.kind == "inline" for entry in request.cache_exports)
         build = Build(request, job)
         async with self._changed:
@@ -288,7 +296,8 @@ class Builds:
             response.update(await exporter.export(given, _dated(target, build), build.job))
         for cache in build.request.cache_exports:
             if cache.kind != "inline" and self._parts.cache_exporter is not None:
-                await self._parts.cache_exporter.export(cache.attrs, list(result.refs.values()), build.job)
+                edges = list(result.refs.values())
+                response.update(await self._parts.cache_exporter.export(cache, edges, build.job))
         return response
 
     def _attested(self, build: Build, result: FrontendResult) -> FrontendResult:

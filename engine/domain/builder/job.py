@@ -20,6 +20,15 @@ T = TypeVar("T")
 NETWORK_HOST, INSECURE = "network.host", "security.insecure"
 
 
+@dataclass(frozen=True, slots=True)
+class CachePlace:
+    """Where a cache is that others have made: an image's name, or a directory of the client's and a digest there."""
+
+    reference: str = ""
+    directory: str = ""
+    digest: str = ""
+
+
 @dataclass(slots=True, eq=False)
 class Job:
     """A build. It is cancelled by cancelling the task that runs it.
@@ -38,7 +47,7 @@ class Job:
     credentials: Mapping[str, Credentials] = field(default_factory=dict)
     host_config: HostConfig = field(default_factory=HostConfig)
     seals: bool = True
-    cache_from: Sequence[str] = ()
+    cache_from: Sequence[CachePlace] = ()
     inline_cache: bool = False
     strict_names: bool = False
     entitlements: frozenset[str] = frozenset({NETWORK_HOST})

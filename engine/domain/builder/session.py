@@ -3,7 +3,7 @@
 The fronts provide it: `POST /build` has a directory that was uploaded, BuildKit's API has the client's own services.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +41,22 @@ class Outgoing:
     prefix: str = ""
 
 
+class ClientStore(Protocol):
+    """A store of blobs on the client's disk, in the layout of OCI; the client keeps its index."""
+
+    async def size(self, digest: str) -> int:
+        """Return a blob's size in bytes. Raises NotFound, Internal."""
+        ...
+
+    def read(self, digest: str, offset: int = 0) -> AsyncGenerator[bytes, None]:
+        """Yield a blob's bytes. Raises NotFound, Internal."""
+        ...
+
+    async def write(self, digest: str, size: int, chunks: AsyncIterator[bytes]) -> None:
+        """Write a blob, unless it is there. Raises Internal."""
+        ...
+
+
 class Session(Protocol):
     """A client, for as long as its build runs."""
 
@@ -75,4 +91,8 @@ class Session(Protocol):
 
     async def send_tree(self, outgoing: Outgoing, tree: Path) -> None:
         """Send a result, a directory."""
+        ...
+
+    async def store(self, store_id: str, session_id: str = "") -> ClientStore:
+        """Return a store of the client's, or of another one's. Raises NotFound where there are none."""
         ...

@@ -4,7 +4,7 @@ from engine.core.errors import NotImplementedHere
 from engine.domain.builder.builds import BuildRequest
 
 _SBOM = "attest:sbom"
-_CACHES = ("inline", "registry")
+_CACHES = ("inline", "local", "registry")
 
 
 class SbomUnsupported(NotImplementedHere):
@@ -18,7 +18,7 @@ class CacheExportUnsupported(NotImplementedHere):
     """A kind of cache that is not written."""
 
     def __init__(self, kind: str) -> None:
-        super().__init__(f"cache export of type {kind} is not supported, only those of type inline and registry")
+        super().__init__(f"cache export of type {kind} is not supported, only those of type inline, local and registry")
 
 
 def require_supported(request: BuildRequest) -> None:

@@ -1,4 +1,4 @@
-"""Blobs from registries into the content store: a few at a time, each once however many pulls want it.
+"""Blobs from registries (and their like) into the content store: a few at a time, each once however many pulls want it.
 
 A broken connection is taken up where it ended, with growing pauses; what has arrived survives even the daemon.
 """
@@ -8,18 +8,17 @@ import logging
 from dataclasses import dataclass
 
 from engine.core import os_errors
-from engine.core.errors import Internal, WharfError
+from engine.core.errors import Internal, NotFound, WharfError
 from engine.core.model.image import Descriptor
 from engine.domain.images.failures import MalformedImage
+from engine.domain.images.origin import Origin
 from engine.domain.images.precedence import Pace, Precedence
 from engine.drivers.registry.failures import (
     AccessDenied,
-    ContentNotFound,
     CredentialsRefused,
     InvalidChallenge,
     UnexpectedStatus,
 )
-from engine.drivers.registry.repository import Repository
 from engine.drivers.storage.content import ContentStore
 from engine.drivers.storage.ingest import DigestMismatch, Ingest, SizeMismatch
 
@@ -28,11 +27,11 @@ _ATTEMPTS = 5
 _FIRST_PAUSE = 0.5
 _FINAL = (
     AccessDenied,
-    ContentNotFound,
     CredentialsRefused,
     DigestMismatch,
     InvalidChallenge,
     MalformedImage,
+    NotFound,
     SizeMismatch,
 )
 
@@ -70,13 +69,13 @@ class Downloader:
         """Tell whether somebody fetches the blob already."""
         return digest in self._running and not self._running[digest].abandoned
 
-    def begin(self, repository: Repository, descriptor: Descriptor) -> Download:
+    def begin(self, origin: Origin, descriptor: Descriptor) -> Download:
         """Start to fetch a blob, or join those who fetch it already. `wait` must follow."""
         download = self._running.get(descriptor.digest)
         if download is None or download.abandoned:
             ending = download.task if download else None
             download = Download(descriptor)
-            fetch = self._fetch(repository, download, ending)
+            fetch = self._fetch(origin, download, ending)
             download.task = asyncio.get_running_loop().create_task(fetch, name=f"fetch-{descriptor.digest[7:19]}")
             self._running[descriptor.digest] = download
         download.waiting += 1
@@ -98,26 +97,26 @@ class Downloader:
         if self._running.get(download.descriptor.digest) is download:
             del self._running[download.descriptor.digest]
 
-    async def _fetch(self, repository: Repository, download: Download, ending: asyncio.Task[None] | None) -> None:
+    async def _fetch(self, origin: Origin, download: Download, ending: asyncio.Task[None] | None) -> None:
         try:
             if ending is not None:
                 await asyncio.wait([ending])  # It may still be closing the file that is gone on with here.
             async with self._slots:
                 download.started = True
-                await self._in_turn(repository, download)
+                await self._in_turn(origin, download)
         except OSError as error:
             raise StorageFailed(download.descriptor.digest, error) from error
         finally:
             self._forget(download)
 
-    async def _in_turn(self, repository: Repository, download: Download) -> None:
+    async def _in_turn(self, origin: Origin, download: Download) -> None:
         pace = self._precedence.enter()
         try:
-            await self._persist(repository, download, pace)
+            await self._persist(origin, download, pace)
         finally:
             self._precedence.leave(pace)
 
-    async def _persist(self, repository: Repository, download: Download, pace: Pace) -> None:
+    async def _persist(self, origin: Origin, download: Download, pace: Pace) -> None:
         """Try until it succeeds; an attempt that got anywhere makes the count begin anew."""
         descriptor = download.descriptor
         failures = 0
@@ -125,7 +124,7 @@ class Downloader:
             while True:
                 before = ingest.offset
                 try:
-                    await self._receive(repository, download, ingest, pace)
+                    await self._receive(origin, download, ingest, pace)
                     await self._content.commit(ingest)
                     return
                 except WharfError as error:
@@ -135,13 +134,13 @@ class Downloader:
                     log.warning("blob %s: %s; trying again", descriptor.digest, error)
                 await asyncio.sleep(_FIRST_PAUSE * 2 ** (failures - 1))
 
-    async def _receive(self, repository: Repository, download: Download, ingest: Ingest, pace: Pace) -> None:
+    async def _receive(self, origin: Origin, download: Download, ingest: Ingest, pace: Pace) -> None:
         """Append the rest of a blob. Raises MalformedImage for one that is larger than it says."""
         size = download.descriptor.size
         download.received = ingest.offset
         if ingest.offset >= size:
             return
-        async with repository.blob(download.descriptor.digest, ingest.offset) as chunks:
+        async with origin.blob(download.descriptor.digest, ingest.offset) as chunks:
             async for chunk in chunks:
                 if ingest.offset + len(chunk) > size:
                     await ingest.restart()

@@ -27,6 +27,7 @@ from engine.domain.images.failures import (
     ResolveNotFound,
 )
 from engine.domain.images.garbage import Garbage, Lease
+from engine.domain.images.origin import Origin
 from engine.domain.images.platforms import best, host, parse_platform
 from engine.domain.images.progress import Note, Sink
 from engine.domain.images.pull_progress import LayerWork, Phase, Reporter
@@ -136,10 +137,10 @@ async def _resolve(repository: Repository, reference: Reference) -> Descriptor:
 class Fetch:
     """The fetching of one image, which is whole in the end and has no name. The lease keeps what has come."""
 
-    def __init__(self, stores: Stores, repository: Repository, downloader: Downloader, lease: Lease) -> None:
+    def __init__(self, stores: Stores, origin: Origin, downloader: Downloader, lease: Lease) -> None:
         self._content = stores.content
         self._unpacker = stores.unpacker
-        self._repository = repository
+        self._origin = origin
         self._downloader = downloader
         self._lease = lease
 
@@ -157,13 +158,13 @@ class Fetch:
         require_layers(manifest)
         config = await self._document(manifest.config, manifest=False)
         image = read_image(target, chosen, manifest, config)
-        sources = [self._repository.name]
+        sources = [self._origin.name]
         return StoredImage(target=target, manifests=manifests, images=[image], sources=sources)
 
     async def _document(self, descriptor: Descriptor, *, manifest: bool) -> bytes:
         await self._lease.blob(descriptor.digest)
         if not self._content.has(descriptor.digest):
-            fetch = self._repository.manifest if manifest else self._repository.document
+            fetch = self._origin.manifest if manifest else self._origin.document
             await self._content.put(await fetch(descriptor), descriptor.digest)
         return await self._content.read(descriptor.digest)
 
@@ -214,7 +215,7 @@ class Fetch:
         blob = work.source.blob
         while not self._content.has(blob.digest):
             joined = self._downloader.is_running(blob.digest)
-            work.download = self._downloader.begin(self._repository, blob)
+            work.download = self._downloader.begin(self._origin, blob)
             work.phase = Phase.DOWNLOADING
             try:
                 await self._downloader.wait(work.download)

@@ -133,6 +133,11 @@ def _narrowed(saved: Saved, text: str, platform: Platform | None) -> Saved:
         raise NothingToSave(str(error)) from error
 
 
+def blob_bytes(content: ContentStore, digest: str) -> AsyncIterator[bytes]:
+    """Give a blob's bytes, reading a piece ahead of the reader. Raises OSError."""
+    return _file(content.path(digest))
+
+
 async def _file(path: Path) -> AsyncIterator[bytes]:
     """Give a file's bytes, reading a piece ahead of the reader."""
     fd = await asyncio.to_thread(os.open, path, os.O_RDONLY | os.O_CLOEXEC)

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from engine.core.errors import NotFound
-from engine.domain.builder.session import Outgoing, Session, SyncRequest
+from engine.domain.builder.session import ClientStore, Outgoing, Session, SyncRequest
 from engine.drivers.registry.credentials import Credentials
 
 
@@ -56,3 +56,7 @@ class UploadSession:
     async def send_tree(self, _outgoing: Outgoing, _tree: Path) -> None:
         """Take no directories."""
         raise NothingSent("no exporter")
+
+    async def store(self, _store_id: str, _session_id: str = "") -> ClientStore:
+        """Offer no stores."""
+        raise NothingSent("no content store")

@@ -1,4 +1,4 @@
-"""The exporters `oci` and `docker`: a build's result as an image's archive on the client's disk."""
+"""The exporters `oci` and `docker`: a build's result as an image's archive, or its layout, on the client's disk."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
@@ -6,11 +6,11 @@ from dataclasses import replace
 import msgspec
 
 from engine.core import times
-from engine.core.errors import NotImplementedHere
-from engine.core.model.image import StoredImage
+from engine.core.model.image import Platform, StoredImage
 from engine.core.references import Reference
 from engine.domain.builder.builds import ExportTarget
 from engine.domain.builder.exporters.assemble import Assembler, Teller
+from engine.domain.builder.exporters.client_layout import send_image
 from engine.domain.builder.exporters.files import told
 from engine.domain.builder.exporters.image import assemble_options, described, flag, image_names
 from engine.domain.builder.job import Job
@@ -24,18 +24,15 @@ from engine.domain.images.images import preferred
 from engine.domain.images.save import LAYOUT, blob_path, packed
 from engine.drivers.storage.content import ContentStore
 
+_STORE = "export"
 _CREATED = "org.opencontainers.image.created"
 
 
-class LayoutUnsupported(NotImplementedHere):
-    """A directory instead of an archive."""
-
-    def __init__(self) -> None:
-        super().__init__("exporting an image's layout as a directory (tar=false) is not supported")
-
-
 class ArchiveExporter:
-    """Sends archives of images: an OCI layout, with a `manifest.json` where `docker` is to read it."""
+    """Sends archives of images: an OCI layout, with a `manifest.json` where `docker` is to read it.
+
+    With `tar=false` blobs go one by one to a directory, whose index the client writes.
+    """
 
     def __init__(self, assembler: Assembler, content: ContentStore, *, docker: bool) -> None:
         self._assembler = assembler
@@ -44,37 +41,44 @@ class ArchiveExporter:
 
     async def export(self, result: FrontendResult, target: ExportTarget, job: Job) -> Mapping[str, str]:
         """Send the image. Raises VertexFailed, WharfError, OSError."""
-        if not flag(target.attrs, "tar", default=True):
-            raise LayoutUnsupported
         names = image_names(target.attrs)
         # `docker load` reads archives of one image.
         given = replace(result, attestations={}) if self._docker else result
         options = assemble_options({"oci-mediatypes": str(not self._docker).lower(), **target.attrs}, given)
         kind = "docker" if self._docker else "oci"
         async with vertex(f"exporting to {kind} image format", job) as digest:
-            stored = await self._assembler.assemble(result, options, job, Teller(job, digest))
-            created = times.rfc3339((options.epoch if options.epoch is not None else times.now()) // 10**9 * 10**9)
-            async with told(job, digest, "sending tarball", counted=False) as sent:
-                await job.session.send_file(Outgoing(target.number, sent), self._archive(stored, names, created))
+            stored = dated(await self._assembler.assemble(result, options, job, Teller(job, digest)), options.epoch)
+            if flag(target.attrs, "tar", default=True):
+                async with told(job, digest, "sending tarball", counted=False) as sent:
+                    await job.session.send_file(Outgoing(target.number, sent), self._archive(stored, names))
+            else:
+                await send_image(await job.session.store(_STORE), self._content, stored)
         return described(stored, names)
 
-    def _archive(self, stored: StoredImage, names: Sequence[Reference], created: str) -> AsyncIterator[bytes]:
+    def _archive(self, stored: StoredImage, names: Sequence[Reference]) -> AsyncIterator[bytes]:
         needs = Needs()
         needs.add_stored(stored)
-        documents = [("index.json", msgspec.json.encode(_index(stored, names, created)), 0o644)]
+        documents = [("index.json", msgspec.json.encode(_index(stored, names)), 0o644)]
         if self._docker and stored.images:
             documents.append(("manifest.json", msgspec.json.encode([_old_entry(stored, names)]), 0o644))
         documents.append(("oci-layout", LAYOUT, 0o444))
         return packed(self._content, sorted(needs.blobs), documents)
 
 
-def _index(stored: StoredImage, names: Sequence[Reference], created: str) -> dict[str, object]:
-    entry = descriptor_json(stored.target)
+def dated(stored: StoredImage, epoch: int | None) -> StoredImage:
+    """Say of an image when it was made, now or at `epoch` (ns), and of a manifest which platform it is for."""
+    now = (epoch if epoch is not None else times.now()) // 10**9 * 10**9
+    target = msgspec.structs.replace(stored.target, annotations={_CREATED: times.rfc3339(now)})
     if len(stored.manifests) == 1 and stored.images:
         found = stored.images[0].platform
-        entry["platform"] = {"architecture": found.architecture, "os": found.os}
-    annotations = [_named(name) for name in names] or [{}]
-    manifests = [{**entry, "annotations": {_CREATED: created, **each}} for each in annotations]
+        target = msgspec.structs.replace(target, platform=Platform(os=found.os, architecture=found.architecture))
+    return msgspec.structs.replace(stored, target=target)
+
+
+def _index(stored: StoredImage, names: Sequence[Reference]) -> dict[str, object]:
+    entry = descriptor_json(stored.target)
+    made = stored.target.annotations or {}
+    manifests = [{**entry, "annotations": {**made, **each}} for each in [_named(name) for name in names] or [{}]]
     return {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}
 
 

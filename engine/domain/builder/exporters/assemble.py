@@ -1,7 +1,7 @@
 """Documents of images: of what a build came to, configurations, manifests and, where there are several, an index."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -39,6 +39,9 @@ _DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 _CONFIG = "containerimage.config"
 _SECOND = 10**9
 _IN_TOTO = "application/vnd.in-toto+json"
+
+Told = Callable[[str], AbstractContextManager[Any]]
+"""Tells of the beginning and the end of something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ class Assembler:
             named = [await self._named(tree, options, job) for tree in trees]
         if job.inline_cache:
             parts = [with_steps(part, self._snapshots.steps_of(tree)) for part, tree in zip(parts, trees, strict=True)]
-        writer = _Writer(self._content, options, job, teller)
+        writer = _Writer(self._content, options, job, teller.told)
         images = [
             await writer.image(part, tree, layers) for part, tree, layers in zip(parts, trees, named, strict=True)
         ]
@@ -126,9 +129,14 @@ class Assembler:
         """The trees."""
         return self._snapshots
 
-    async def cache(self, trees: Sequence[Snapshot], job: Job, teller: Teller) -> StoredImage:
+    @property
+    def content(self) -> ContentStore:
+        """Where the documents are, and the layers' archives."""
+        return self._content
+
+    async def cache(self, trees: Sequence[Snapshot], job: Job) -> StoredImage:
         """Return trees as images that tell which steps made their layers: one, or an index of several."""
-        writer = _Writer(self._content, AssembleOptions(), job, teller)
+        writer = _Writer(self._content, AssembleOptions(), job)
         images = []
         for tree in trees:
             part = with_steps(PlatformResult("", host(), None, b""), self._snapshots.steps_of(tree))
@@ -141,11 +149,11 @@ class Assembler:
 class _Writer:
     """Writes one image's documents."""
 
-    def __init__(self, content: ContentStore, options: AssembleOptions, job: Job, teller: Teller) -> None:
+    def __init__(self, content: ContentStore, options: AssembleOptions, job: Job, told: Told = nullcontext) -> None:
         self._content = content
         self._options = options
         self._job = job
-        self._teller = teller
+        self._told = told
 
     async def image(self, part: PlatformResult, tree: Snapshot, layers: Sequence[NamedLayer]) -> Image:
         """Write a configuration and a manifest."""
@@ -232,7 +240,7 @@ class _Writer:
         return {**found.get(kind, {}), **(found.get(f"{kind}[{platform}]", {}) if platform else {})}
 
     async def _put(self, what: str, data: bytes, at: Descriptor) -> None:
-        with self._teller.told(f"exporting {what} {at.digest}"):
+        with self._told(f"exporting {what} {at.digest}"):
             await self._keep(data, at)
 
     async def _keep(self, data: bytes, at: Descriptor) -> None:

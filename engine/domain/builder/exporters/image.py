@@ -71,16 +71,17 @@ class ImageExporter:
         async with vertex("exporting to image", job) as digest:
             teller = Teller(job, digest)
             stored = await self._assembler.assemble(result, options, job, teller)
-            await self._store(stored, () if by_digest else names, teller)
+            if flag(attrs, "store", default=True):
+                await self._store(stored, () if by_digest else names, teller)
             if by_digest:
                 names = [Reference(name.domain, name.path) for name in names]
             if pushed:
                 await self._push(stored, names, job, teller)
-        return described(stored, names)
+        return {"image.name": _nameless(stored), **described(stored, names)}
 
     async def _store(self, stored: StoredImage, names: Sequence[Reference], teller: Teller) -> None:
         adding = asyncio.ensure_future(self._catalog.add(stored, names[0] if names else None))
-        shown = [str(name) for name in names] or [f"{_DANGLING}@{stored.target.digest}"]
+        shown = [str(name) for name in names] or [_nameless(stored)]
         for number, name in enumerate(shown):
             with teller.told(f"naming to {name}"):
                 # A client that leaves now must not leave the image half recorded.
@@ -98,7 +99,16 @@ class ImageExporter:
             credentials = await job.credentials_for(name.domain) or ANONYMOUS
             with teller.told("pushing layers"), teller.told(f"pushing manifest for {name}@{stored.target.digest}"):
                 options = PushOptions(reference=name, credentials=credentials)
-                await (self._pusher.push(options, silent) if name.tag else self._pusher.send(options, stored, silent))
+                kept = self._catalog.name(name)
+                if kept is not None and kept.target == stored.target.digest:
+                    await self._pusher.push(options, silent)
+                else:
+                    await self._pusher.send(options, stored, silent)
+
+
+def _nameless(stored: StoredImage) -> str:
+    """Return what stands for the name of an image without one."""
+    return f"{_DANGLING}@{stored.target.digest}"
 
 
 async def silent(_line: object) -> None:

@@ -59,7 +59,7 @@ class ImageSource:
             await self._images.unpacked(found.image)
         else:
             with self._stores.garbage.lease(resumable=True) as lease:
-                await self._resolver.fetch(found.repository, lease).bring(found.image, _Pull(found.image, report))
+                await self._resolver.fetch(found.origin, lease).bring(found.image, _Pull(found.image, report))
         await self._remember(tree, found)
         return tree
 

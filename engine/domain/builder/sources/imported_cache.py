@@ -1,11 +1,12 @@
 """`--cache-from`: images that tell which steps made their layers, so that a step need not be done where one has them.
 
-An image made with `--cache-to type=inline` has the keys of its steps in its configuration. They are believed: whoever
-names an image as a cache trusts it.
+They are at a registry, or in a layout in a directory of the client's. An image made with `--cache-to` has the keys of
+its steps in its configuration. They are believed: whoever names an image as a cache trusts it.
 """
 
 import asyncio
 import logging
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,17 +14,25 @@ from typing import Any
 import msgspec
 
 from engine.core import references
-from engine.core.errors import WharfError
-from engine.domain.builder.job import Job
+from engine.core.errors import InvalidParameter, WharfError
+from engine.core.model.image import Descriptor
+from engine.domain.builder.job import CachePlace, Job
 from engine.domain.builder.snapshot import Snapshot
 from engine.domain.builder.solver.executors import Report
+from engine.domain.builder.sources.client_origin import ClientOrigin
 from engine.domain.builder.sources.image import ImageSource
 from engine.domain.builder.sources.resolve import FoundImage, ImageResolver, vertex
-from engine.drivers.storage.content import ContentStore
 
 log = logging.getLogger(__name__)
 FIELD = "wharf.cache.v0"
 """The key in an image's configuration: a list of steps' keys and how many of the image's layers each has made."""
+
+
+class CacheWithoutDigest(InvalidParameter):
+    """Which cache of a directory is meant is not said."""
+
+    def __init__(self) -> None:
+        super().__init__("local cache importer requires explicit digest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +46,9 @@ class _Known:
 class ImportedCache:
     """Looks steps up in the images that a build names."""
 
-    def __init__(self, resolver: ImageResolver, images: ImageSource, content: ContentStore) -> None:
+    def __init__(self, resolver: ImageResolver, images: ImageSource) -> None:
         self._resolver = resolver
         self._images = images
-        self._content = content
 
     async def find(self, key: str, job: Job, report: Report) -> Snapshot | None:
         """Return what a step made, pulled where it must be; None where no image tells. Raises WharfError, OSError."""
@@ -57,17 +65,17 @@ class ImportedCache:
 
     async def _read_all(self, job: Job) -> Mapping[str, _Known]:
         found: dict[str, _Known] = {}
-        for known in await asyncio.gather(*(self._read(name, job) for name in job.cache_from)):
+        for known in await asyncio.gather(*(self._read(place, job) for place in job.cache_from)):
             found = {**known, **found}
         return found
 
-    async def _read(self, name: str, job: Job) -> Mapping[str, _Known]:
+    async def _read(self, place: CachePlace, job: Job) -> Mapping[str, _Known]:
         """A cache that cannot be read is none; the progress says why."""
+        name = place.reference or f"local:{zlib.crc32(f'{place.directory} {place.digest}'.encode())}"
         try:
             async with vertex(f"importing cache manifest from {name}", job):
-                reference = references.parse(name).with_default_tag()
-                images = await self._resolver.caches(reference, job)
-                configs = [await self._content.read(each.image.config_descriptor.digest) for each in images]
+                images = await self._images_of(place, job)
+                configs = [await self._resolver.config(each) for each in images]
         except (WharfError, OSError) as error:
             log.info("the cache of %s is not used: %s", name, error)
             return {}
@@ -76,6 +84,15 @@ class ImportedCache:
             for image, config in zip(images, configs, strict=True)
             for key, count in entries_of(config, len(image.image.layers))
         }
+
+    async def _images_of(self, place: CachePlace, job: Job) -> Sequence[FoundImage]:
+        if place.reference:
+            return await self._resolver.caches(references.parse(place.reference).with_default_tag(), job)
+        if not place.digest:
+            raise CacheWithoutDigest
+        store = await job.session.store(f"local:{place.directory}")
+        target = Descriptor(media_type="", digest=place.digest, size=await store.size(place.digest))
+        return await self._resolver.all_of(target, ClientOrigin(store), job)
 
 
 def entries_of(config: bytes, layers: int) -> list[tuple[str, int]]:

@@ -13,10 +13,12 @@ from engine.core.references import Reference
 from engine.domain.builder.failures import SourceUnresolved, StorageFailed, worded
 from engine.domain.builder.job import Job
 from engine.domain.builder.progress import VertexEvent
+from engine.domain.builder.sources.client_origin import ClientOrigin, Layout
 from engine.domain.images.documents import is_attestation
 from engine.domain.images.downloads import Downloader
 from engine.domain.images.garbage import Lease
 from engine.domain.images.images import Images, for_host, of_platform
+from engine.domain.images.origin import Origin
 from engine.domain.images.platforms import host
 from engine.domain.images.pull import Fetch, Stores
 from engine.drivers.registry.credentials import ANONYMOUS, Credentials
@@ -40,7 +42,7 @@ class FoundImage:
     """A platform's image, of which perhaps only the documents are here."""
 
     image: Image
-    repository: Repository
+    origin: Origin
 
 
 class ImageResolver:
@@ -66,12 +68,34 @@ class ImageResolver:
         async with vertex(f"[internal] load metadata for {reference}", job):
             try:
                 found = await self.find(reference, platform, mode, job)
-                config = await self._stores.content.read(found.image.config_descriptor.digest)
+                config = await self.config(found)
             except (WharfError, OSError) as error:
                 raise SourceUnresolved(str(reference), error) from error
         tag = f":{reference.tag}" if reference.tag else ""
         digest = reference.digest or found.image.target.digest
         return ResolvedImage(f"{reference.name}{tag}@{digest}", digest, config)
+
+    async def layout(self, layout: Layout, platform: Platform, log_name: str, job: Job) -> ResolvedImage:
+        """Return what is known of an image in a client's layout, told by that name. Raises SourceUnresolved."""
+        memo = f"metadata {layout.store} {layout.reference} {platform}"
+        if memo not in job.runs:
+            job.runs[memo] = job.spawn(self._layout(layout, platform, log_name, job), memo)
+        found: ResolvedImage = await asyncio.shield(job.runs[memo])
+        return found
+
+    async def _layout(self, layout: Layout, platform: Platform, log_name: str, job: Job) -> ResolvedImage:
+        async with vertex(log_name, job):
+            try:
+                config = await self.config(await self.find_layout(layout, platform, job))
+            except (WharfError, OSError) as error:
+                raise SourceUnresolved(str(layout.reference), error) from error
+        return ResolvedImage(str(layout.reference), layout.reference.digest, config)
+
+    async def find_layout(self, layout: Layout, platform: Platform, job: Job) -> FoundImage:
+        """Return a platform's image in a layout. Raises WharfError."""
+        store, digest = await job.session.store(layout.store_id, layout.session), layout.reference.digest
+        target = Descriptor(media_type="", digest=digest, size=await store.size(digest))
+        return await self.described(target, ClientOrigin(store), platform, job)
 
     async def find(self, reference: Reference, platform: Platform, mode: str, job: Job) -> FoundImage:
         """Return a platform's image. Raises WharfError."""
@@ -82,31 +106,40 @@ class ImageResolver:
             if here is not None:
                 self._keep(here, job)
                 return FoundImage(here, repository)
+        target = self._known(reference) or await repository.resolve(reference)
+        return await self.described(target, repository, platform, job)
+
+    async def described(self, target: Descriptor, origin: Origin, platform: Platform, job: Job) -> FoundImage:
+        """Return a platform's image of an index or a manifest, its documents fetched. Raises WharfError."""
         with self._stores.garbage.lease() as lease:
-            target = self._known(reference) or await repository.resolve(reference)
-            image = (await self.fetch(repository, lease).describe(target, platform)).images[0]
+            image = (await self.fetch(origin, lease).describe(target, platform)).images[0]
             self._keep(image, job)
-        return FoundImage(image, repository)
+        return FoundImage(image, origin)
+
+    async def config(self, found: FoundImage) -> bytes:
+        """Return an image's configuration. Raises NotFound, OSError."""
+        return await self._stores.content.read(found.image.config_descriptor.digest)
 
     async def caches(self, reference: Reference, job: Job) -> list[FoundImage]:
-        """Return the images behind the name of a cache: all of an index, whatever they are for. Raises WharfError."""
+        """Return the images behind the name of a cache. Raises WharfError."""
         repository = Repository(self._transport, reference, await self._credentials(reference, job))
         if (stored := self._local(reference)) is not None and stored.images:
-            images = list(stored.images)
-        else:
-            with self._stores.garbage.lease() as lease:
-                work = self.fetch(repository, lease)
-                whole = await work.describe(await repository.resolve(reference), host())
-                job.needs.blobs.add(whole.target.digest)
-                wanted = [each for each in whole.manifests if not is_attestation(each)]
-                images = [(await work.describe(each, host())).images[0] for each in wanted]
-        for image in images:
-            self._keep(image, job)
-        return [FoundImage(image, repository) for image in images]
+            for image in stored.images:
+                self._keep(image, job)
+            return [FoundImage(image, repository) for image in stored.images]
+        return await self.all_of(await repository.resolve(reference), repository, job)
 
-    def fetch(self, repository: Repository, lease: Lease) -> Fetch:
+    async def all_of(self, target: Descriptor, origin: Origin, job: Job) -> list[FoundImage]:
+        """Return all images of an index, whatever they are for, or the one of a manifest. Raises WharfError."""
+        job.needs.blobs.add(target.digest)
+        with self._stores.garbage.lease() as lease:
+            whole = await self.fetch(origin, lease).describe(target, host())
+            wanted = [each for each in whole.manifests if not is_attestation(each)]
+            return [await self.described(each, origin, host(), job) for each in wanted]
+
+    def fetch(self, origin: Origin, lease: Lease) -> Fetch:
         """Return what brings an image's content."""
-        return Fetch(self._stores, repository, self._downloader, lease)
+        return Fetch(self._stores, origin, self._downloader, lease)
 
     async def _credentials(self, reference: Reference, job: Job) -> Credentials:
         return await job.credentials_for(reference.domain) or ANONYMOUS

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
-from engine.api.handlers.buildkit.session import file_send, file_sync, ssh
+from engine.api.handlers.buildkit.session import content_store, file_send, file_sync, ssh
 from engine.api.handlers.buildkit.session.sessions import Connected, Sessions
 from engine.api.transport.rpc import Code, Metadata, RpcError
 from engine.core.errors import NotFound
@@ -120,3 +120,8 @@ class BuildSession:
         """Send a directory. Raises NotFound, RpcError, OSError."""
         connected = await self._client(file_send.FILE.path)
         await file_send.send_tree(connected.client, outgoing, tree)
+
+    async def store(self, store_id: str, session_id: str = "") -> content_store.SessionStore:
+        """Return a content store. Raises NotFound."""
+        connected = await self._client(content_store.INFO.path, session_id)
+        return content_store.SessionStore(connected.client, store_id)

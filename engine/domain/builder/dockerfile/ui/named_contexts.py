@@ -7,7 +7,7 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.core import references
 from engine.core.model.image import Platform
@@ -20,6 +20,7 @@ from engine.domain.builder.dockerfile.ui.main_context import MainContext, local,
 from engine.domain.builder.dockerfile.ui.trees import FrontendFailed, Trees
 from engine.domain.builder.llb.ops import Description, Edge, SourceOp, Vertex
 from engine.domain.builder.result import FrontendRequest
+from engine.domain.builder.sources.client_origin import Layout
 from engine.domain.images.platforms import format_platform, normalize
 
 _IGNORE = ".dockerignore"
@@ -101,14 +102,19 @@ class Surroundings:
         )
 
     async def _layout(self, text: str, name: str, shown: str, platform: Platform) -> ContextTree:
-        store, at, digest = text.partition("@")
-        if not at or not references.is_digest(digest):
+        """`text` names a store of the client's and the digest of what is meant there; its tag says nothing."""
+        try:
+            found = references.parse(text)
+        except references.InvalidReference as error:
+            raise FrontendFailed(f"could not parse oci-layout reference {go_quoted(text)}: {error}") from error
+        if not found.digest:
             raise FrontendFailed(f"oci-layout reference {go_quoted(text)} has no digest")
-        identifier = f"oci-layout://{references.parse(name)}@{digest}"
-        attrs = {"oci.store": store.partition(":")[0], "oci.session": self._trees.job.session.id}
+        reference = replace(references.parse(name), tag="", digest=found.digest)
+        layout = Layout(reference, text.partition("@")[0].partition(":")[0], self._trees.job.session.id)
+        config = await self._trees.layout(layout, platform, f"[context {shown}] load metadata for {reference}")
         label = Description(custom_name=f"[context {shown}] OCI load from client")
-        found = await self._trees.image(f"{identifier}#{attrs['oci.store']}", platform, "default")
-        return ContextTree(Edge(Vertex(SourceOp(identifier, attrs), (), normalize(platform), label)), found.config)
+        source = SourceOp(layout.identifier, layout.attrs)
+        return ContextTree(Edge(Vertex(source, (), normalize(platform), label)), config)
 
     async def _local(self, name: str, shown: str) -> ContextTree:
         attrs = {"local.followpaths": paths([_IGNORE]), "local.differ": "none"}

@@ -8,6 +8,7 @@ from engine.domain.builder.dockerfile.convert.settings import BaseImage
 from engine.domain.builder.dockerfile.failures import InstructionWrong
 from engine.domain.builder.job import Job
 from engine.domain.builder.llb.ops import Edge
+from engine.domain.builder.sources.client_origin import Layout
 
 
 class FrontendFailed(InstructionWrong):
@@ -48,6 +49,10 @@ class Resolver(Protocol):
         """Return what is known of an image. Raises WharfError."""
         ...
 
+    async def layout(self, layout: Layout, platform: Platform, log_name: str, job: Job) -> Resolved:
+        """Return what is known of an image in a layout of the client's, told by that name. Raises WharfError."""
+        ...
+
 
 class Trees:
     """The solver, for one build."""
@@ -68,3 +73,7 @@ class Trees:
         """Return what is known of an image. Raises WharfError."""
         found = await self._resolver.resolve(reference, platform, mode or "default", self.job)
         return BaseImage(found.reference, found.digest, found.config)
+
+    async def layout(self, layout: Layout, platform: Platform, log_name: str) -> bytes:
+        """Return the configuration of an image in a layout. Raises WharfError."""
+        return (await self._resolver.layout(layout, platform, log_name, self.job)).config
