@@ -13,6 +13,11 @@ V2 = Path("/sys/fs/cgroup/cgroup.controllers").exists()
 SILENT = "true"
 
 
+def mount_of(place: str) -> str:
+    """A command that shows what is mounted there; some kernels add how wide tmpfs's inode numbers are."""
+    return f"grep -o '{place} .*' /proc/mounts | sed 's/,inode[0-9]*//'"
+
+
 def cgroup(old: str, new: str = "") -> str:
     """A command that shows a file of the container's own control group; `new` is its name on cgroup v2."""
     return f"cat /sys/fs/cgroup/{new}" if V2 else f"cat /sys/fs/cgroup/{old}"
@@ -38,13 +43,13 @@ HOST_CONFIG: list[tuple[str, Any, str, str]] = [
     (
         "IpcMode",
         "shareable",
-        "grep -o '/dev/shm.*' /proc/mounts",
+        mount_of("/dev/shm"),
         "/dev/shm tmpfs rw,nosuid,nodev,noexec,relatime,size=65536k 0 0",
     ),
     (
         "IpcMode",
         "private",
-        "grep -o '/dev/shm.*' /proc/mounts",
+        mount_of("/dev/shm"),
         "/dev/shm tmpfs rw,nosuid,nodev,noexec,relatime,size=65536k 0 0",
     ),
     ("OomScoreAdj", 500, "cat /proc/self/oom_score_adj", "500"),
@@ -58,14 +63,14 @@ HOST_CONFIG: list[tuple[str, Any, str, str]] = [
     (
         "Tmpfs",
         {"/t": "size=1m,mode=700"},
-        "grep -o '/t .*' /proc/mounts",
+        mount_of("/t"),
         "/t tmpfs rw,nosuid,nodev,noexec,relatime,size=1024k,mode=700 0 0",
     ),
     ("UsernsMode", "host", "cat /proc/self/uid_map | tr -s ' '", " 0 0 4294967295"),
     (
         "ShmSize",
         1 << 20,
-        "grep -o '/dev/shm.*' /proc/mounts",
+        mount_of("/dev/shm"),
         "/dev/shm tmpfs rw,nosuid,nodev,noexec,relatime,size=1024k 0 0",
     ),
     ("Sysctls", {"net.ipv4.ip_forward": "0"}, "cat /proc/sys/net/ipv4/ip_forward", "0"),
