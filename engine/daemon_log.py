@@ -44,7 +44,6 @@ def start(level: str, form: str) -> None:
 
 
 def set_level(level: str) -> None:
-    """Log at another level. The libraries' own debug lines stay out."""
-    logging.getLogger().setLevel(_LEVELS[level])
-    for library in ("asyncio", "aiohttp", "pyroute2"):
-        logging.getLogger(library).setLevel(max(_LEVELS[level], logging.INFO))
+    """Log at another level. The libraries' own debug lines stay out: they are many, and show headers with credentials."""
+    logging.getLogger().setLevel(max(_LEVELS[level], logging.INFO))
+    logging.getLogger("engine").setLevel(_LEVELS[level])
