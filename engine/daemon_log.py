@@ -44,6 +44,6 @@ def start(level: str, form: str) -> None:
 
 
 def set_level(level: str) -> None:
-    """Log at another level. The libraries' own debug lines stay out: they are many, and show headers with credentials."""
+    """Log at another level. The libraries' own debug lines stay out: they show headers, with credentials."""
     logging.getLogger().setLevel(max(_LEVELS[level], logging.INFO))
     logging.getLogger("engine").setLevel(_LEVELS[level])
