@@ -33,7 +33,9 @@ def main() -> int:
     if unknown or not chosen:
         print(f"no such scenario: {', '.join(unknown)}; there are: {', '.join(each.name for each in SCENARIOS)}")
         return 2
-    megabytes = (options.megabytes or (60 if options.quick else 244)) if any(each.needs_big for each in chosen) else 0
+    megabytes = (
+        (options.megabytes or (60 if options.quick else 244)) if any(each.needs_images for each in chosen) else 0
+    )
     made = PairOptions(options.directory, megabytes, options.host_network, tuple(options.wharfd_arg))
     print(f"{'scenario':15} {'ours':>10} {'dockerd':>10} {'ratio':>7} {'bar':>6}", flush=True)
     lines = []
@@ -59,7 +61,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="few rounds and a smaller image: about three minutes")
     parser.add_argument("--rounds", type=int, help="measurements of each scenario and engine")
-    parser.add_argument("--megabytes", type=int, help="size of the big image as downloaded (244; quick: 60)")
+    parser.add_argument("--megabytes", type=int, help="size of the image of large files as downloaded (244; quick: 60)")
     parser.add_argument("--directory", default="/var/tmp", help="where both engines keep their data")
     parser.add_argument(
         "--host-network", action="store_true", help="on the machine's network instead of one of their own"

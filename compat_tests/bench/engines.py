@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from compat_tests.bench.workload import big_image
+from compat_tests.bench.workload import IMAGES
 from compat_tests.clients import imagefiles
 from compat_tests.clients.daemon import Daemon, DaemonOptions
 from compat_tests.clients.namespaces import HostNamespaces, Namespaces, PrivateNamespaces
@@ -16,19 +16,21 @@ from compat_tests.clients.registry import Registry
 
 @dataclass(frozen=True)
 class Pair:
-    """Ours and theirs, and a registry that holds the big image as `BIG`."""
+    """Ours and theirs, and the images of workload.IMAGES: at a registry (`pulled`) and as archives below `scratch`."""
 
     ours: Daemon
     theirs: Daemon
     registry: Registry
-    big: str
-    archive: Path
+    pulled: dict[str, str]
     scratch: Path
+
+    def archive(self, image: str) -> Path:
+        return self.scratch / f"{image}.tar"
 
 
 @dataclass(frozen=True)
 class PairOptions:
-    """`megabytes`: the big image's size as downloaded; 0 leaves it out. `ours`: more arguments for wharfd."""
+    """`megabytes`: the size of the image of large files as downloaded; 0 leaves images out. `ours`: more arguments for wharfd."""
 
     directory: str
     megabytes: int
@@ -53,12 +55,12 @@ def pair(options: PairOptions) -> Iterator[Pair]:
             daemon.start()
             daemon.cli.ok("load", stdin=imagefiles.archive(imagefiles.busybox(), "docker.io/library/busybox:latest"))
         registry = Registry(namespaces, scratch / "registry")
-        big, archive = "", scratch / "big.tar"
-        if options.megabytes:
-            image = big_image(options.megabytes)
-            big = registry.push(image, "bench/big", "1") + ":1"
-            archive.write_bytes(imagefiles.archive(image, "docker.io/bench/loaded:1"))
-        yield Pair(daemons[0], daemons[1], registry, big, archive, scratch)
+        made = Pair(daemons[0], daemons[1], registry, {}, scratch)
+        for name, build in IMAGES.items() if options.megabytes else ():
+            image = build(options.megabytes)
+            made.pulled[name] = registry.push(image, f"bench/{name}", "1") + ":1"
+            made.archive(name).write_bytes(imagefiles.archive(image, f"docker.io/bench/{name}:1"))
+        yield made
     finally:
         if registry:
             registry.close()

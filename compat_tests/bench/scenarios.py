@@ -1,19 +1,16 @@
 """The scenarios of DESIGN section 7. Each measures one engine once and says how long it took, in seconds (or MiB)."""
 
-import shutil
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from compat_tests.bench import throughput, workload
+from compat_tests.bench import throughput, transfers, workload
 from compat_tests.bench.engines import Pair
 from compat_tests.clients.buildx import with_buildx
 from compat_tests.clients.daemon import Daemon
-from compat_tests.clients.registry import Registry
 
 Measure = Callable[[Daemon, Pair], float]
 
@@ -34,7 +31,7 @@ class Scenario:
     unit: str = "ms"
     prepare: Callable[[Daemon, Pair], None] = field(default=_nothing)
     finish: Callable[[Daemon, Pair], None] = field(default=_nothing)
-    needs_big: bool = False
+    needs_images: bool = False
 
 
 def _timed(action: Callable[[], object]) -> float:
@@ -204,57 +201,6 @@ def _attach(daemon: Daemon, pair: Pair) -> float:
     return _timed(whole)
 
 
-# Images.
-
-
-def _pull(daemon: Daemon, pair: Pair) -> float:
-    took = _timed(lambda: daemon.cli.ok("pull", "-q", pair.big, timeout=300))
-    daemon.cli.ok("rmi", pair.big)
-    return took
-
-
-def _load(daemon: Daemon, pair: Pair) -> float:
-    took = _timed(lambda: daemon.cli.ok("load", "-q", "-i", str(pair.archive), timeout=300))
-    daemon.cli.ok("rmi", "bench/loaded:1")
-    return took
-
-
-def _prepare_save(daemon: Daemon, pair: Pair) -> None:
-    daemon.cli.ok("load", "-q", "-i", str(pair.archive), timeout=300)
-
-
-def _finish_save(daemon: Daemon, pair: Pair) -> None:
-    daemon.cli.ok("rmi", "bench/loaded:1")
-
-
-def _save(daemon: Daemon, pair: Pair) -> float:
-    def whole() -> None:
-        command = daemon.cli.argv("save", "bench/loaded:1")
-        with subprocess.Popen(command, stdout=subprocess.PIPE, env=daemon.cli.environment) as process:
-            assert process.stdout is not None
-            size = 0
-            while data := process.stdout.read(1 << 20):
-                size += len(data)
-        assert process.returncode == 0
-        assert size > 1_000_000
-
-    return _timed(whole)
-
-
-def _push(daemon: Daemon, pair: Pair) -> float:
-    """To a registry that is empty, and at an address of which no image is known to have come."""
-    root = pair.scratch / f"push-{time.monotonic_ns()}"
-    registry = Registry(daemon.namespaces, root)
-    name = f"{registry.address}/bench/pushed:1"
-    try:
-        daemon.cli.ok("tag", "bench/loaded:1", name)
-        return _timed(lambda: daemon.cli.ok("push", "-q", name, timeout=300))
-    finally:
-        daemon.cli.ok("rmi", name)
-        registry.close()
-        shutil.rmtree(root)
-
-
 # Questions.
 
 
@@ -342,6 +288,22 @@ def _prepare_fifty(daemon: Daemon, pair: Pair) -> None:
     _parallel(lambda number: workload.start(daemon, workload.create(daemon, "sleep", "3000")), 50)
 
 
+def _transfers(suffix: str, image: str) -> list[Scenario]:
+    """An image of few large files, or one of many small ones."""
+    of = transfers.Transfers(image)
+    kept = {"prepare": of.keep, "finish": of.drop}
+    made: list[tuple[str, float, Measure, dict[str, Measure]]] = [
+        ("pull", 0.6, of.pull, {}),
+        ("load", 0.6, of.load, {}),
+        ("save", 0.15, of.save, kept),
+        ("push", 0.7, of.push, kept),
+    ]
+    return [
+        Scenario(name + suffix, bar, measure, rounds=3, quick=1, needs_images=True, **around)
+        for name, bar, measure, around in made
+    ]
+
+
 SCENARIOS = (
     Scenario("memory-idle", 0.6, _memory_idle, rounds=1, quick=1, unit="MiB"),
     Scenario("run", 0.35, _cli("run", "--rm", "busybox", "true"), rounds=15, quick=5),
@@ -362,10 +324,8 @@ SCENARIOS = (
     Scenario("logs", 0.5, _logs(lines=500_000), prepare=_prepare_logs, finish=_finish_logs, rounds=3, quick=1),
     Scenario("logs-tail", 1.0, _logs("--tail", "10", lines=10), prepare=_prepare_logs, finish=_finish_logs),
     Scenario("attach", 0.7, _attach, rounds=3, quick=1),
-    Scenario("pull", 0.6, _pull, rounds=3, quick=1, needs_big=True),
-    Scenario("load", 0.6, _load, rounds=3, quick=1, needs_big=True),
-    Scenario("save", 0.15, _save, rounds=3, quick=1, needs_big=True, prepare=_prepare_save, finish=_finish_save),
-    Scenario("push", 0.7, _push, rounds=3, quick=1, needs_big=True, prepare=_prepare_save, finish=_finish_save),
+    *_transfers("", transfers.LARGE),
+    *_transfers("-small", transfers.SMALL),
     Scenario("ps", 0.2, _ps, prepare=_prepare_many, finish=_finish_many),
     Scenario("inspect", 1.0, _inspect, prepare=_prepare_inspect, finish=_finish_inspect, rounds=5),
     Scenario("ping", 1.0, _ping, rounds=5),

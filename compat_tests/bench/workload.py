@@ -10,23 +10,38 @@ from compat_tests.clients.daemon import Daemon
 from compat_tests.clients.imagefiles import Image, Layer, directory, file, tar
 
 LAYERS = 6
-_FILE = 400_000  # bytes; three eighths of each are noise, so that it shrinks to 37 % as real images do
+_NOISE = 3 / 8  # The part of each file that does not shrink: 37 %, as with real images.
+_TEXT = b"The quick brown fox jumps over the lazy dog.\n"
+_LARGE, _SMALL = 4_000_000, 2_000
 LINE = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
-def big_image(megabytes: int) -> Image:
-    """busybox and five layers, about this large as downloaded and 2.7 times that when unpacked."""
+def large_files(megabytes: int) -> Image:
+    """busybox and five layers of a few files, about this large as downloaded and 2.7 times that when unpacked."""
+    return _image(int(megabytes * 1_000_000 / _NOISE) // _LARGE, _LARGE)
+
+
+def small_files(megabytes: int) -> Image:
+    """busybox and five layers of many files: 40,000 beside a `large_files` of 244 megabytes."""
+    return _image(megabytes * 164, _SMALL)
+
+
+IMAGES = {"large": large_files, "small": small_files}
+
+
+def _image(files: int, size: int) -> Image:
     source = random.Random(7)
-    files = megabytes * 1_000_000 // (LAYERS - 1) // (_FILE * 3 // 8)
-    layers = [Layer(tar(_files(number, files, source))) for number in range(LAYERS - 1)]
-    return imagefiles.derived(*layers)
+    return imagefiles.derived(*(Layer(tar(_files(n, files // (LAYERS - 1), size, source))) for n in range(LAYERS - 1)))
 
 
-def _files(layer: int, count: int, source: random.Random) -> list[imagefiles.Entry]:
-    text = b"The quick brown fox jumps over the lazy dog.\n" * (_FILE * 5 // 8 // 45)
+def _files(layer: int, count: int, size: int, source: random.Random) -> list[imagefiles.Entry]:
+    noise = int(size * _NOISE)
+    text = _TEXT * ((size - noise) // len(_TEXT))
     entries = [directory(f"big{layer}")]
     for number in range(count):
-        entries.append(file(f"big{layer}/file{number}", source.randbytes(_FILE * 3 // 8) + text))
+        if number % 100 == 0:
+            entries.append(directory(f"big{layer}/{number}"))
+        entries.append(file(f"big{layer}/{number // 100 * 100}/file{number}", source.randbytes(noise) + text))
     return entries
 
 

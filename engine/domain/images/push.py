@@ -53,7 +53,7 @@ class _Blob:
 
 
 class Pusher:
-    """Pushes images, at most `limit` blobs at a time."""
+    """Pushes images, at most `limit` layers at a time."""
 
     def __init__(self, stores: Stores, transport: Transport, announcer: Announcer, limit: int = 5) -> None:
         self._stores = stores
@@ -142,24 +142,28 @@ class _Work:
         await _tell_once(layers, told, sink)
         telling = asyncio.ensure_future(_tell(layers, told, sink))
         try:
-            await run_all(self._send(source, reference, blob) for blob in [*layers, *configs])
+            waiting = [self._in_turn(source, reference, layer) for layer in layers]
+            await run_all([*waiting, *(self._send(source, reference, config) for config in configs)])
         finally:
             await stop(telling)
         await _tell_once(layers, told, sink)
 
+    async def _in_turn(self, source: Source, reference: Reference, blob: _Blob) -> None:
+        async with self._slots:
+            await self._send(source, reference, blob)
+
     async def _send(self, source: Source, reference: Reference, blob: _Blob) -> None:
         digest = blob.descriptor.digest
-        async with self._slots:
-            if await _worded(upload.has_blob(source, digest)):
-                blob.status = "Layer already exists"
+        if await _worded(upload.has_blob(source, digest)):
+            blob.status = "Layer already exists"
+            return
+        for other in self._elsewhere(reference, digest):
+            if await upload.mount(source, digest, other):
+                blob.status = f"Mounted from {other}"
                 return
-            for other in self._elsewhere(reference, digest):
-                if await upload.mount(source, digest, other):
-                    blob.status = f"Mounted from {other}"
-                    return
-            path = self._stores.content.path(digest)
-            await _worded(upload.put_blob(source, path, blob.descriptor, blob.advance))
-            blob.status = "Pushed"
+        path = self._stores.content.path(digest)
+        await _worded(upload.put_blob(source, path, blob.descriptor, blob.advance))
+        blob.status = "Pushed"
 
     def _elsewhere(self, reference: Reference, digest: str) -> list[str]:
         """Return the repositories of the same registry in which the blob should be: images came from or went there."""

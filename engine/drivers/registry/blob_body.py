@@ -76,9 +76,9 @@ class BlobBody(aiohttp.Payload):
 
 
 def _plain(writer: AbstractStreamWriter) -> asyncio.Transport | None:
-    """Return the transport of a connection whose bytes go out as they are."""
-    transport = getattr(writer, "transport", None)
-    if not isinstance(transport, asyncio.Transport) or transport.get_extra_info("ssl_object") is not None:
+    """Return the transport of a connection whose bytes go out as they are. uvloop's are no `asyncio.Transport`."""
+    transport: asyncio.Transport | None = getattr(writer, "transport", None)
+    if transport is None or transport.get_extra_info("ssl_object") is not None:
         return None
     return transport if transport.get_extra_info("socket") is not None else None
 

@@ -6,6 +6,7 @@ import os
 
 import pytest
 import pytest_asyncio
+import uvloop
 
 from engine.core import digest as digests
 from engine.core import references
@@ -144,3 +145,16 @@ async def test_given_up_in_the_middle(uploads, send):
     uploads.gate.set()
     await asyncio.wait_for(uploads.gone.wait(), 30)
     assert len(os.listdir("/proc/self/fd")) <= before
+
+
+def test_connections_of_uvloop_take_files():
+    async def found():
+        server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
+        _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        transport = blob_body._plain(writer)
+        writer.close()
+        server.close()
+        return transport is writer.transport
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(found())
