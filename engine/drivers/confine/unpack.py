@@ -5,6 +5,7 @@ this one takes the archive apart.
 """
 
 import hashlib
+import os
 import threading
 from collections.abc import Iterator, Sequence
 
@@ -48,8 +49,11 @@ class Digester:
 class _Inflater:
     """Hands the uncompressed bytes to the digester and to the reader."""
 
-    def __init__(self, pieces: Iterator[bytes], digester: Digester) -> None:
-        self._pieces = pieces
+    def __init__(self, source: int, digester: Digester) -> None:
+        # A descriptor of its own: the thread may still read when the caller has closed its own one, and then it would
+        # read whatever has that number next.
+        self._source = os.dup(source)
+        self._pieces: Iterator[bytes] = chunks(self._source)
         self._digester = digester
         self.channel = Channel(_ON_THE_WAY)
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -65,6 +69,8 @@ class _Inflater:
             self.channel.end(error)
         else:
             self.channel.end()
+        finally:
+            os.close(self._source)
 
     def close(self) -> None:
         """Stop; bytes not read yet are dropped."""
@@ -78,7 +84,7 @@ def unpack(source: int, root: int, parents: Sequence[int]) -> dict[str, object]:
     bytes that the tree takes on the disk.
     """
     digester = Digester()
-    inflater = _Inflater(chunks(source), digester)
+    inflater = _Inflater(source, digester)
     tree = Tree(root, Inheritance(parents))
     extractor = Extractor(tree)
     try:

@@ -7,12 +7,16 @@ import lzma
 import os
 import stat
 import tarfile
+import threading
 
 import pytest
 import zstandard
 
+from engine.drivers.confine import decompress
+from engine.drivers.confine.failures import ArchiveRefused
 from engine.drivers.confine.layer_tar import pack
 from engine.drivers.confine.measure import disk_usage
+from engine.drivers.confine.unpack import unpack
 from engine.tests.drivers.confine.archive import extract, member, tar
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="makes device nodes, owners and trusted attributes")
@@ -246,3 +250,36 @@ def test_empty_archives(tree, data):
 def test_what_follows_the_archive_counts_for_its_digest(tree):
     data = tar(member("a", b"x")) + b"rest" * 1000
     assert extract(data, tree)["diff_id"] == f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def test_nothing_reads_on_behind_a_descriptor_that_is_closed(tmp_path, monkeypatch):
+    """A refused archive leaves a thread that still reads: not from what has the descriptor's number next."""
+    swapped, over = threading.Event(), threading.Event()
+    reads = []
+
+    def read(fd, size, own_read=os.read):
+        reads.append(fd)
+        if len(reads) <= 2:  # One looks at what compression it is.
+            return own_read(fd, size)
+        swapped.wait(10)
+        try:
+            return own_read(fd, size)
+        finally:
+            over.set()
+
+    source, following = os.memfd_create("refused"), os.memfd_create("next")
+    for fd in (source, following):
+        os.write(fd, b"x" * 4096)
+        os.lseek(fd, 0, os.SEEK_SET)
+    monkeypatch.setattr(decompress, "_READ", 1024)
+    monkeypatch.setattr(decompress, "CHUNK", 1024)
+    monkeypatch.setattr(os, "read", read)
+    root = os.open(tmp_path, os.O_RDONLY)
+    with pytest.raises(ArchiveRefused):
+        unpack(source, root, ())
+    os.dup2(following, source)
+    swapped.set()
+    assert over.wait(10)
+    assert os.lseek(following, 0, os.SEEK_CUR) == 0
+    for fd in (source, following, root):
+        os.close(fd)
