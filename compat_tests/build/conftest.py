@@ -49,15 +49,20 @@ def _install(name: str, which: str, config: Path) -> None:
     (config / "cli-plugins" / name).symlink_to(plugin)
 
 
-@pytest.fixture
-def newest(engine: Daemon, tmp_path: Path) -> Buildx:
+def newest_of(daemon: Daemon, tmp_path: Path) -> Buildx:
     """The newest buildx, in an empty context; skips where it cannot show the history of builds."""
     config = tmp_path / "config-of-newest"
     _install("docker-buildx", "new", config)
-    made = DockerCli(engine.host, config)
+    made = DockerCli(daemon.host, config)
     if made.run("buildx", "history", "ls", "--format=json").code != 0:
         pytest.skip("this buildx is too old")
     return Buildx(made, tmp_path / "context")
+
+
+@pytest.fixture
+def newest(engine: Daemon, tmp_path: Path) -> Buildx:
+    """The newest buildx, in an empty context."""
+    return newest_of(engine, tmp_path)
 
 
 @pytest.fixture

@@ -62,7 +62,8 @@ def command(state: Path, arguments: list[str]) -> tuple[list[str], dict[str, str
         return [script, str(state), "--host-network", "--", *arguments], dict(os.environ)
     binary, path = _binaries(state)
     config = state / "oracle.json"
-    config.write_text(json.dumps({"features": {"containerd-snapshotter": True}}))
+    if not config.exists():
+        config.write_text(json.dumps({"features": {"containerd-snapshotter": True}}))
     argv = [
         binary,
         "--config-file",

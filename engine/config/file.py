@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from engine.config import failures
+from engine.config import failures, kinds
 from engine.config.failures import FileError, Mismatch
 from engine.config.options import BY_KEY, OPTIONS
 
@@ -87,7 +87,7 @@ def check_keys(content: dict[str, Any], given: dict[str, Any], path: Path) -> No
 
 
 def _shown(value: Any) -> str:
-    return BY_KEY["builder"].kind.show(value)
+    return kinds.go_text(value)
 
 
 def decode(content: dict[str, Any], path: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from engine.config import decoding, values
+from engine.config import builder, decoding, values
 from engine.config.settings import AddressPool, RuntimeSetting
 from engine.core import units
 from engine.core.model.container import Ulimit
@@ -176,4 +176,5 @@ ULIMITS = Kind(
     show=lambda limits: f"[{' '.join(f'{limit.name}={limit.soft}:{limit.hard}' for limit in limits.values())}]",
     empty=dict,
 )
+BUILDER = Kind(placeholder="", parse=lambda text, _: text, decode=builder.decode, show=go_text)
 ANYTHING = Kind(placeholder="string", parse=lambda text, _: text, decode=lambda value, _: value, show=go_text)

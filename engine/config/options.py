@@ -185,7 +185,7 @@ OPTIONS = (
     Option("validate", kinds.BOOL, "Validate daemon configuration and exit", key="-validate-only"),
     Option("version", kinds.BOOL, "Print version information and quit", short="v", key="-"),
     Option("help", kinds.BOOL, "Print usage", key="-"),
-    Option("builder", kinds.ANYTHING, "", key="builder"),
+    Option("builder", kinds.BUILDER, "", key="builder"),
     Option("deprecated-key-path", kinds.ANYTHING, "", key="deprecated-key-path"),
     Option("network-diagnostic-port", kinds.ANYTHING, "", key="network-diagnostic-port"),
 )
@@ -194,7 +194,6 @@ OPTIONS = (
 FILE_ONLY = ("builder", "deprecated-key-path", "network-diagnostic-port")
 
 IGNORED = {
-    "builder": "the build cache has its own bounds",
     "containerd": "there is no containerd",
     "containerd-namespace": "there is no containerd",
     "containerd-plugins-namespace": "there is no containerd",

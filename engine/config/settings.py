@@ -33,6 +33,33 @@ class RuntimeSetting(Struct, frozen=True, rename="camel"):
     runtime_type: str = ""
 
 
+class CacheSizes(Struct, frozen=True):
+    """Bounds of the build cache as the user wrote them (`10GB`), empty where not given."""
+
+    reserved: str = ""
+    max_used: str = ""
+    min_free: str = ""
+
+
+class CacheRule(Struct, frozen=True, kw_only=True):
+    """A rule of the build cache's garbage collection; `every`: internal records, too."""
+
+    every: bool = False
+    filters: dict[str, list[str]] = field(default_factory=dict)
+    sizes: CacheSizes = CacheSizes()
+
+
+class BuilderSettings(Struct, frozen=True, kw_only=True):
+    """The section `builder`: the cache's garbage collection (`rules` None: the usual), what builds may be allowed."""
+
+    gc: bool = True
+    rules: list[CacheRule] | None = None
+    sizes: CacheSizes = CacheSizes()
+    network_host: bool = True
+    security_insecure: bool = False
+    device: bool = True
+
+
 class Config(Struct, frozen=True, kw_only=True):
     """All settings."""
 
@@ -51,6 +78,7 @@ class Config(Struct, frozen=True, kw_only=True):
     shutdown_timeout: int = 15
     experimental: bool = False
     features: dict[str, bool] = field(default_factory=dict)
+    builder: BuilderSettings = BuilderSettings()
     cdi_spec_dirs: list[str] = field(default_factory=lambda: ["/etc/cdi", "/var/run/cdi"])
     http_proxy: str = ""
     https_proxy: str = ""

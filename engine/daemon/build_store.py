@@ -16,6 +16,7 @@ from engine.daemon.resources import Resources
 from engine.domain.builder.cache import BuildCache
 from engine.domain.builder.cache_gc import CacheGc
 from engine.domain.builder.contexts import Contexts
+from engine.domain.builder.gc_rules import rules
 from engine.domain.builder.ops.cache_mounts import CacheMounts
 from engine.domain.builder.ops.exec import Commands, StepHost
 from engine.domain.builder.ops.step_networks import StepNetworks
@@ -23,6 +24,7 @@ from engine.domain.builder.prune import CachePruner
 from engine.domain.builder.snapshot import Snapshots, SnapshotStores
 from engine.domain.builder.usage import CacheUsage
 from engine.domain.containers.sandbox import ResolverDefaults
+from engine.drivers.linux.disk import total_bytes
 from engine.drivers.storage.work_trees import WorkTrees
 
 
@@ -49,6 +51,7 @@ class BuildStore:
         await self.commands.sweep()
         await self.trees.start()
         await self.caches.start()
+        self.gc.soon()
 
     async def close(self) -> None:
         """Finish what goes on in the background; builds have ended."""
@@ -61,7 +64,7 @@ class BuildStore:
 
 
 def build_store(config: Config, drivers: Drivers, resources: Resources, containers: Containers) -> BuildStore:
-    """Read the cache's records and build what uses them. Blocks; used at start-up only."""
+    """Read the cache's records and build what uses them. Blocks; used at start-up only. Raises UnusableRules."""
     stores, home = resources.stores, config.data_root / "build"
     cache = BuildCache(drivers.store, stores.garbage, drivers.layers)
     trees = WorkTrees(home / "work")
@@ -84,7 +87,7 @@ def build_store(config: Config, drivers: Drivers, resources: Resources, containe
         trees=trees,
         usage=usage,
         pruner=pruner,
-        gc=CacheGc(pruner, config.data_root),
+        gc=CacheGc(pruner, rules(config.builder, lambda: total_bytes(config.data_root))),
     )
 
 

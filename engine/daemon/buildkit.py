@@ -29,6 +29,7 @@ from engine.daemon.builder import Builder
 from engine.daemon.drivers import Drivers
 from engine.daemon.resources import Resources
 from engine.domain.builder.builds import Builds, Exporter, Parts
+from engine.domain.builder.entitlements import Permission, entitlements
 from engine.domain.builder.exporters.archives import ArchiveExporter
 from engine.domain.builder.exporters.files import LocalExporter, TarExporter
 from engine.domain.builder.frontend import DockerfileFrontend
@@ -73,12 +74,14 @@ async def build_buildkit(
         frontends={"dockerfile.v0": DockerfileFrontend(reader, builder.resolver)},
         exporters=_exporters(drivers, builder),
         cache_exporter=builder.cache_exporter,
+        permit=Permission(entitlements(config.builder)),
         started=history.started,
         ended=history.ended,
     )
     builds, sessions = Builds(parts), Sessions()
     sources = Sources(builder.solver, reader, builder.resolver)
-    worker = Worker(engine_id, worker_labels(platform.node(), _gateway(config, resources)), [host()])
+    labels = worker_labels(platform.node(), _gateway(config, resources))
+    worker = Worker(engine_id, labels, [host()], store.gc.rules)
     server = RpcServer(
         {
             control.SERVICE: {

@@ -66,8 +66,7 @@ class SolvedBuilds:
             if not options.remote:
                 await receive(self._parts.confine, context, incoming.pieces(request))
                 session = UploadSession(session.id, context, client)
-            allowed = frozenset({NETWORK_HOST} if options.host_config.network_mode == "host" else ())
-            job = Job(ids.new_id(), session, Progress(), credentials=options.credentials, entitlements=allowed)
+            job = Job(ids.new_id(), session, Progress(), credentials=options.credentials)
             return await self._answer(
                 request,
                 options,
@@ -76,6 +75,7 @@ class SolvedBuilds:
                     exporters=[ExportTarget(0, "moby", {"name": ",".join(str(name) for name in options.tags)})],
                     frontend="dockerfile.v0",
                     frontend_request=FrontendRequest(asked),
+                    entitlements=[NETWORK_HOST] if options.host_config.network_mode == "host" else [],
                 ),
                 job,
             )

@@ -30,6 +30,7 @@ def decode_solve(message: Message) -> BuildRequest:
         cache_imports=[CacheChoice(entry.Type, dict(entry.Attrs)) for entry in message.Cache.Imports],
         cache_exports=[CacheChoice(entry.Type, dict(entry.Attrs)) for entry in message.Cache.Exports],
         internal=message.Internal,
+        entitlements=list(message.Entitlements),
     )
 
 

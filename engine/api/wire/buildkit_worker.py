@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from engine.core.model.image import Platform
 from engine.domain.builder.llb import encode
 from engine.domain.builder.protocol.messages import Message, caps, control, gateway, types
+from engine.domain.builder.prune import PruneOptions
 
 _LABEL = "org.mobyproject.buildkit.worker."
 _PACKAGE = "github.com/moby/buildkit"
@@ -37,25 +38,13 @@ _LLB_CAPS = (
 
 
 @dataclass(frozen=True, slots=True)
-class CachePolicy:
-    """A rule of the cache's garbage collection; sizes in bytes, the duration in nanoseconds."""
-
-    every: bool = False
-    keep_duration: int = 0
-    filters: Sequence[str] = ()
-    reserved_space: int = 0
-    max_used_space: int = 0
-    min_free_space: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Worker:
     """The one worker, which is the daemon itself."""
 
     id: str
     labels: Mapping[str, str] = field(default_factory=dict)
     platforms: Sequence[Platform] = ()
-    policies: Sequence[CachePolicy] = ()
+    rules: Sequence[PruneOptions] = ()
 
 
 def worker_labels(host_name: str, gateway_address: str) -> dict[str, str]:
@@ -76,19 +65,19 @@ def encode_worker(worker: Worker) -> Message:
         ID=worker.id,
         Labels=dict(worker.labels),
         platforms=[encode.platform(platform) for platform in worker.platforms],
-        GCPolicy=[_policy(policy) for policy in worker.policies],
+        GCPolicy=[_policy(rule) for rule in worker.rules],
         BuildkitVersion=_version(),
     )
 
 
-def _policy(policy: CachePolicy) -> Message:
+def _policy(rule: PruneOptions) -> Message:
     return types.GCPolicy(
-        all=policy.every,
-        keepDuration=policy.keep_duration,
-        filters=policy.filters,
-        reservedSpace=policy.reserved_space,
-        maxUsedSpace=policy.max_used_space,
-        minFreeSpace=policy.min_free_space,
+        all=rule.all,
+        keepDuration=rule.keep_duration,
+        filters=rule.filters,
+        reservedSpace=rule.reserved,
+        maxUsedSpace=rule.max_used,
+        minFreeSpace=rule.min_free,
     )
 
 

@@ -83,7 +83,10 @@ class CacheChoice:
 
 @dataclass(frozen=True, slots=True)
 class BuildRequest:
-    """What a client asks for. `internal`: not worth remembering. Without a frontend and a graph, the client steers."""
+    """What a client asks for. `internal`: not worth remembering. Without a frontend and a graph, the client steers.
+
+    `entitlements` are what the client allows its commands to do.
+    """
 
     ref: str
     exporters: Sequence[ExportTarget] = ()
@@ -93,6 +96,7 @@ class BuildRequest:
     cache_imports: Sequence[CacheChoice] = ()
     cache_exports: Sequence[CacheChoice] = ()
     internal: bool = False
+    entitlements: Sequence[str] = ()
 
 
 class Frontend(Protocol):
@@ -139,6 +143,7 @@ class Build:
         self.returned: asyncio.Future[FrontendResult] = asyncio.get_running_loop().create_future()
         self.provenance: Mapping[str, Any] = {}
         self.inline_only = True
+        self.over = False
         self._refs: dict[str, Edge | None] = {}
 
     def remember(self, edge: Edge | None) -> str:
@@ -183,11 +188,15 @@ def _dated(target: ExportTarget, build: Build) -> ExportTarget:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Who does the work: frontends and exporters by name, the solver, and who is told of each build that has ended."""
+    """Who does the work: frontends and exporters by name, the solver, and who is told of each build that has ended.
+
+    `permit` refuses what cannot be had here, and tells the job what its commands may do.
+    """
 
     solver: Solver
     frontends: Mapping[str, Frontend]
     exporters: Mapping[str, Exporter]
+    permit: Callable[[BuildRequest, Job], None] = lambda request, job: None
     started: Callable[[Build], None] = lambda build: None
     ended: Callable[[Build, Mapping[str, str], BaseException | None], Awaitable[None]] | None = None
     cache_exporter: CacheExporter | None = None
@@ -221,10 +230,11 @@ class Builds:
             response: dict[str, str] = {}
             error: BaseException | None = None
             try:
+                self._parts.permit(request, job)
                 result = await self._result(build)
                 response.update(await self._export(build, result))
             except BaseException as found:
-                error = found
+                error, build.over = found, True
                 raise
             finally:
                 await self._ended(build, response, error)
@@ -254,6 +264,7 @@ class Builds:
             async with job:
                 yield build
         finally:
+            build.over = True
             build.returned.cancel()
             job.progress.end()
             loop = asyncio.get_running_loop()

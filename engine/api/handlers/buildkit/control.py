@@ -1,6 +1,6 @@
 """BuildKit's `Control` service: builds and their progress, the worker, the cache, the history."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 
 from engine.api.handlers.buildkit.history import TIMESTAMP
 from engine.api.handlers.buildkit.session.build_session import BuildSession
@@ -14,22 +14,12 @@ from engine.api.wire.buildkit_worker import Worker, encode_info, encode_worker
 from engine.core import times
 from engine.domain.builder.builds import Builds
 from engine.domain.builder.contexts import Contexts
-from engine.domain.builder.failures import EntitlementRefused
 from engine.domain.builder.history import BuildHistory
-from engine.domain.builder.job import NETWORK_HOST, Job
+from engine.domain.builder.job import Job
 from engine.domain.builder.progress import Progress
 from engine.domain.builder.protocol.messages import Message, control
-from engine.domain.builder.supported import require_supported
 
 SERVICE = "moby.buildkit.v1.Control"
-
-
-def _entitlements(granted: Iterable[str]) -> frozenset[str]:
-    """Return what the client allows. Raises EntitlementRefused."""
-    for each in granted:
-        if each != NETWORK_HOST:
-            raise EntitlementRefused(each)
-    return frozenset(granted)
 
 
 class ControlService:
@@ -40,9 +30,9 @@ class ControlService:
     ) -> None:
         self._builds = builds
         self._history = history
+        self._worker = worker
         self._sessions = sessions
         self._contexts = contexts
-        self._worker = worker
 
     def endpoints(self) -> dict[str, Endpoint]:
         """Return the methods."""
@@ -62,9 +52,8 @@ class ControlService:
 
     async def _solve(self, request: Message, _call: Call) -> Message:
         wanted = decode_solve(request)
-        require_supported(wanted)
         session = BuildSession(request.Session, wanted.frontend_request.options, self._sessions, self._contexts)
-        job = Job(wanted.ref, session, Progress(), entitlements=_entitlements(request.Entitlements))
+        job = Job(wanted.ref, session, Progress())
         return control.SolveResponse(ExporterResponse=await self._builds.run(wanted, job))
 
     async def _status(self, request: Message, call: Call) -> AsyncIterator[Message]:
