@@ -373,6 +373,26 @@ def test_history(newest: Buildx) -> None:
     assert 'process "/bin/sh -c echo in vain && exit 5" did not complete successfully: exit code: 5' in text
     assert ">>> RUN echo in vain && exit 5" in text
     assert "> in vain" in text
+    refused = buildx.cli.ok(
+        "buildx", "history", "ls", "--format=json", "--filter", "status=error", "--filter", "startedAt>1h"
+    )
+    statuses = [json.loads(line)["status"] for line in refused.splitlines()]
+    assert statuses and set(statuses) == {"Error"}
+
+
+def test_history_is_exported(newest: Buildx, tmp_path: Path) -> None:
+    newest.write({"Dockerfile": "FROM busybox\nRUN echo for export\n"})
+    newest.ok("--no-cache")
+    newest.cli.ok("buildx", "history", "export", "-o", str(tmp_path / "record.dockerbuild"))
+    with tarfile.open(tmp_path / "record.dockerbuild") as archive:
+        files = {member.name: archive.extractfile(member) for member in archive if member.isreg()}
+        content = {name: file.read() for name, file in files.items() if file}
+    [entry] = json.loads(content["index.json"])["manifests"]
+    manifest = json.loads(content[f"blobs/sha256/{entry['digest'][7:]}"])
+    assert manifest["config"]["mediaType"] == "application/vnd.buildkit.historyrecord.v0"
+    parts = {layer["mediaType"]: content[f"blobs/sha256/{layer['digest'][7:]}"] for layer in manifest["layers"]}
+    assert b"RUN echo for export" in parts["application/vnd.buildkit.status.v0"]
+    assert "application/vnd.in-toto+json" in parts
 
 
 @pytest.mark.wharfd_only("Debian's dockerd 28.5 crashes at it")

@@ -17,6 +17,7 @@ from engine.domain.builder.prune import PruneOptions
 from engine.domain.builder.usage import Usage
 
 _STATEMENT_TYPE = "application/vnd.in-toto+json"
+_LOG_TYPE = "application/vnd.buildkit.status.v0"
 _FAILURE_TYPE = "application/vnd.googeapis.google.rpc.status+proto"  # Sic.
 
 
@@ -35,6 +36,7 @@ def _record(record: BuildRecord) -> Message:
         externalError=_described(record.failure) if record.failure and record.failure.details else None,
         CreatedAt=timestamp(record.created),
         CompletedAt=timestamp(record.completed),
+        logs=control.Descriptor(media_type=_LOG_TYPE, digest=record.log, size=record.progress) if record.log else None,
         ExporterResponse=record.response,
         Result=_result(record),
         Generation=record.generation,

@@ -19,7 +19,9 @@ class BuildFailure(Struct, frozen=True, kw_only=True):
 
 
 class BuildRecord(Struct, frozen=True, kw_only=True):
-    """A build. Times are in nanoseconds since the epoch, 0: not yet. `progress` is the size of what was kept of it.
+    """A build. Times are in nanoseconds since the epoch, 0: not yet.
+
+    `progress` is the size of what was kept of it, `log` the digest.
 
     `provenance` says what it was made from: the predicate of SLSA's provenance, as JSON.
     """
@@ -37,6 +39,7 @@ class BuildRecord(Struct, frozen=True, kw_only=True):
     cached_steps: int = 0
     warnings: int = 0
     progress: int = 0
+    log: str = ""
     provenance: str = ""
     pinned: bool = False
     generation: int = 1

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from engine.core import digest as digests
 from engine.core import times
 from engine.core.errors import NotFound
 from engine.core.model.build import BuildExporter, BuildFailure, BuildRecord
@@ -96,6 +97,7 @@ class BuildHistory:
             failure=None if error is None else self._failure(error),
             response=dict(response),
             progress=len(data),
+            log=digests.of(data),
             provenance=msgspec.json.format(msgspec.json.encode(build.provenance)).decode() if build.provenance else "",
             **_counts(events),
         )
@@ -105,9 +107,9 @@ class BuildHistory:
         self._tell(Change.COMPLETE, record)
 
     def _encoded(self, events: Sequence[ProgressEvent]) -> bytes:
-        """Return messages, each behind its length. Blocks; call in a thread."""
+        """Return messages, each behind its length, as BuildKit keeps them. Blocks; call in a thread."""
         batches = [self._codec.progress(events[at : at + _BATCH]) for at in range(0, len(events), _BATCH)]
-        return b"".join(len(batch).to_bytes(_LENGTH, "big") + batch for batch in batches)
+        return b"".join(len(batch).to_bytes(_LENGTH, "little") + batch for batch in batches)
 
     def _failure(self, error: BaseException) -> BuildFailure:
         if isinstance(error, Exception) and _CANCELED not in str(error):
@@ -151,12 +153,15 @@ class BuildHistory:
     async def progress(self, ref: str) -> AsyncIterator[bytes]:
         """Yield what was kept of a build's progress. Raises NotInHistory, OSError."""
         record = self.get(ref)
-        data = await asyncio.to_thread((self._directory / record.ref).read_bytes)
-        at = 0
+        data, at = await self.log(record), 0
         while at + _LENGTH <= len(data):
-            size = int.from_bytes(data[at : at + _LENGTH], "big")
+            size = int.from_bytes(data[at : at + _LENGTH], "little")
             yield data[at + _LENGTH : at + _LENGTH + size]
             at += _LENGTH + size
+
+    async def log(self, record: BuildRecord) -> bytes:
+        """Return what was kept of a build's progress, as it lies on the disk. Raises OSError."""
+        return await asyncio.to_thread((self._directory / record.ref).read_bytes)
 
     @contextmanager
     def listening(self) -> Any:

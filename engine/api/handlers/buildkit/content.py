@@ -30,13 +30,13 @@ class ContentService:
         return {"Info": self._info, "Read": self._read}
 
     async def _info(self, request: Message, _call: Call) -> Message:
-        kept = self._kept(request.digest)
+        kept = await self._kept(request.digest)
         size = self._store.size(self._known(request.digest)) if kept is None else len(kept)
         return content.InfoResponse(info=content.Info(digest=request.digest, size=size))
 
     async def _read(self, request: Message, _call: Call) -> AsyncIterator[Message]:
         at, left = max(0, request.offset), request.size or sys.maxsize
-        kept = self._kept(request.digest)
+        kept = await self._kept(request.digest)
         if kept is not None:
             yield content.ReadContentResponse(offset=at, data=kept[at : at + left])
             return
@@ -48,9 +48,11 @@ class ContentService:
         finally:
             os.close(fd)
 
-    def _kept(self, digest: str) -> bytes | None:
-        """Return a failure, or a statement, that a record points at."""
+    async def _kept(self, digest: str) -> bytes | None:
+        """Return a failure, a statement, or a log, that a record points at."""
         for record in self._history.completed():
+            if record.log == digest:
+                return await self._history.log(record)
             data = record.provenance.encode() if record.failure is None else encode_failure(record.failure)
             if digests.of(data) == digest:
                 return data

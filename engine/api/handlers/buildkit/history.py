@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator
 from engine.api.transport.rpc import Call, Endpoint
 from engine.api.wire.buildkit_history import encode_history
 from engine.core import times
+from engine.core.model.build import BuildRecord
 from engine.domain.builder.history import BuildHistory, Change
+from engine.domain.builder.history_filters import matches
 from engine.domain.builder.protocol.messages import Message, control
 
 TIMESTAMP = "buildkit-current-timestamp"
@@ -25,15 +27,20 @@ class HistoryMethods:
         """Tell of what there is and, unless the client wants no more than that, of what happens."""
         await call.begin([(TIMESTAMP, times.rfc3339(times.now()))])
         with self._history.listening() as changes:
-            for record in self._history.active(request.Ref):
-                yield encode_history(Change.STARTED, record)
-            if not request.ActiveOnly:
-                for record in self._history.completed(request.Ref)[: request.Limit or None]:
-                    yield encode_history(Change.COMPLETE, record)
+            for change, record in self._now(request):
+                yield encode_history(change, record)
             while not request.EarlyExit:
                 change, record = await changes.get()
                 if request.Ref in ("", record.ref):
                     yield encode_history(change, record)
+
+    def _now(self, request: Message) -> list[tuple[Change, BuildRecord]]:
+        """Return what there is, those that run first. Raises InvalidHistoryFilter."""
+        found = [(Change.STARTED, record) for record in self._history.active(request.Ref)]
+        if not request.ActiveOnly:
+            found += [(Change.COMPLETE, record) for record in self._history.completed(request.Ref)]
+        filters, now = list(request.Filter), times.now()
+        return [each for each in found if matches(each[1], filters, now)][: request.Limit or None]
 
     async def _update(self, request: Message, _call: Call) -> Message:
         if request.Delete:
