@@ -4,20 +4,21 @@ It speaks the plugin protocol (`POST /Interface.Method`, JSON both ways) and wri
 """
 
 import base64
+import contextlib
 import itertools
 import json
 import os
 import socketserver
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 from compat_tests.clients.daemon import Daemon
 
-Reply = dict[str, Any] | tuple[int, bytes]
+Reply = dict[str, Any] | tuple[int, bytes] | Iterator[bytes]
 Handler = Callable[[dict[str, Any]], Reply]
 
 
@@ -40,12 +41,24 @@ class _Request(BaseHTTPRequestHandler):
         server = self.server
         assert isinstance(server, _Server)
         reply = server.plugin.answer(self.path.lstrip("/"), body, dict(self.headers.items()))
+        if isinstance(reply, Iterator):
+            self._stream(reply)
+            return
         status, data = reply if isinstance(reply, tuple) else (200, json.dumps(reply).encode())
         self.send_response(status)
         self.send_header("Content-Type", "application/vnd.docker.plugins.v1.2+json")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
+
+    def _stream(self, pieces: Iterator[bytes]) -> None:
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            for piece in pieces:
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            self.wfile.write(b"0\r\n\r\n")
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding", "") != "chunked":

@@ -1,7 +1,9 @@
-/* A volume driver and authorization plugin for the tests: one static program, the whole tree of a managed plugin.
+/* A volume driver, log driver and authorization plugin for the tests: one static program, the whole tree of a managed
+ * plugin. What it is logged is in the file /log, as it came, and is given back as it is there.
  * It answers on /run/docker/plugins/test.sock. Volumes are directories below /data, the propagated mount; what it was
  * started with is in the status of each volume. With DIE=1 in its environment it ends at once. */
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,15 +63,44 @@ static void list(char *out, size_t size)
     snprintf(out + used, size - used, "]}");
 }
 
+static void take_log(void)
+{
+    char *at = strstr(request, "\"File\":\""), block[4096];
+    ssize_t size;
+    if (at)
+        sscanf(at + 8, "%255[^\"]", name);
+    if (fork())
+        return;
+    int from = open(name, O_RDONLY), to = open("/log", O_WRONLY | O_CREAT | O_APPEND, 0600);
+    while ((size = read(from, block, sizeof(block))) > 0)
+        write(to, block, size);
+    _exit(0);
+}
+
+static void give_log(int connection)
+{
+    int file = open("/log", O_RDONLY);
+    ssize_t size = file < 0 ? 0 : read(file, request, sizeof(request));
+    close(file);
+    dprintf(connection, "HTTP/1.1 200 OK\r\nContent-Length: %zd\r\n\r\n", size);
+    write(connection, request, size);
+}
+
 static void answer(int argc, char **argv)
 {
     char facts[1024];
     find_name();
     if (strstr(request, "/Plugin.Activate"))
-        strcpy(reply, "{\"Implements\":[\"VolumeDriver\",\"authz\"]}");
+        strcpy(reply, "{\"Implements\":[\"VolumeDriver\",\"LogDriver\",\"authz\"]}");
     else if (strstr(request, "/AuthZPlugin."))
         sprintf(reply, "{\"Allow\":%s,\"Msg\":\"not that one\"}", strstr(request, "forbidden") ? "false" : "true");
-    else if (strstr(request, "/VolumeDriver.Capabilities"))
+    else if (strstr(request, "/LogDriver.Capabilities"))
+        strcpy(reply, "{\"Cap\":{\"ReadLogs\":true}}");
+    else if (strstr(request, "/LogDriver.")) {
+        strcpy(reply, "{\"Err\":\"\"}");
+        if (strstr(request, "StartLogging"))
+            take_log();
+    } else if (strstr(request, "/VolumeDriver.Capabilities"))
         strcpy(reply, "{\"Capabilities\":{\"Scope\":\"global\"}}");
     else if (strstr(request, "/VolumeDriver.Create"))
         strcpy(reply, mkdir(path, 0755) ? "{\"Err\":\"cannot make it\"}" : "{\"Err\":\"\"}");
@@ -98,6 +129,7 @@ int main(int argc, char **argv)
     if (getenv("DIE") && !strcmp(getenv("DIE"), "1"))
         return 7;
     signal(SIGTERM, finish);
+    signal(SIGCHLD, SIG_IGN);
     strcpy(address.sun_path, socket_path);
     unlink(socket_path);
     if (bind(listener, (struct sockaddr *)&address, sizeof(address)) || listen(listener, 64))
@@ -105,6 +137,10 @@ int main(int argc, char **argv)
     for (;;) {
         int connection = accept(listener, NULL, NULL);
         while (connection >= 0 && !receive(connection)) {
+            if (strstr(request, "/LogDriver.ReadLogs")) {
+                give_log(connection);
+                continue;
+            }
             answer(argc, argv);
             dprintf(connection, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%s", strlen(reply), reply);
         }

@@ -73,6 +73,7 @@ class Daemon:
     async def restore(self) -> None:
         """Find everything as it is, finish what was interrupted, then look after it. Raises OSError, WharfError."""
         await self._plugins.lifecycle.restore()
+        await self._resources.log_drivers.start()
         await self._resources.volumes.restore()
         await self._build_store.restore()
         await remove_orphans(self._containers.table, self._drivers.overlay, self._containers.paths)

@@ -110,7 +110,7 @@ def build_containers(config: Config, drivers: Drivers, resources: Resources, abi
     announcer, waits = Announcer(resources.bus), Waits()
     ground = _Ground(config, drivers, resources, abilities, table, paths, announcer, waits, sources)
     host = _host(ground)
-    logs = LogFiles(paths, LogDrivers(drivers.rotator, drivers.forwarders), ground.waits)
+    logs = LogFiles(paths, LogDrivers(drivers.rotator, drivers.forwarders, resources.log_drivers), ground.waits)
     streams = Streams(table, paths, ground.announcer, drivers.spool)
     runner = _runner(ground, host, logs, streams)
     belongings = Belongings(drivers.overlay, resources.images, resources.volumes, paths, logs)
@@ -196,6 +196,7 @@ def _creator(ground: _Ground, belongings: Belongings, host: Host, limits: Limits
         defaults=_defaults(ground.config, drivers, host.facts.hostname),
         limits=limits,
         announcer=ground.announcer,
+        require_log_plugin=resources.log_drivers.require,
         find_network=resources.networks.find,
     )
     trees = NewTrees(drivers.overlay, drivers.confine)

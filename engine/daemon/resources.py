@@ -21,6 +21,7 @@ from engine.domain.networks.networks import NetworkDrivers, Networks
 from engine.domain.networks.settings import DEFAULT_MTU, DEFAULT_POOLS, AddressPool, NetworkSettings
 from engine.domain.plugins.authorize import Authorizers
 from engine.domain.plugins.directory import PluginDirectory
+from engine.domain.plugins.log_drivers import PluginLogDrivers
 from engine.domain.plugins.network_drivers import PluginNetworkDrivers
 from engine.domain.plugins.table import PluginTable
 from engine.domain.plugins.volume_drivers import PluginVolumeDrivers
@@ -48,6 +49,7 @@ class Resources:
     plugins: PluginDirectory
     authorizers: Authorizers
     volume_drivers: PluginVolumeDrivers
+    log_drivers: PluginLogDrivers
 
     async def close(self) -> None:
         """Finish what goes on in the background."""
@@ -88,6 +90,7 @@ async def build_resources(config: Config, drivers: Drivers) -> Resources:
         plugins=plugins,
         authorizers=Authorizers(plugins, config.authorization_plugins),
         volume_drivers=volume_drivers,
+        log_drivers=PluginLogDrivers(plugins, str(config.data_root)),
     )
 
 

@@ -6,7 +6,7 @@ the references to image and volumes are there together in the end, or nothing of
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from engine.domain.containers.endpoint_rules import require_valid_endpoint
 from engine.domain.containers.erase import Belongings
 from engine.domain.containers.image_mounts import MountSources
 from engine.domain.containers.limits import Limits, enforceable
-from engine.domain.containers.log_drivers.drivers import require_valid_logging
+from engine.domain.containers.log_drivers.drivers import is_plugin, require_valid_logging
 from engine.domain.containers.merge import Defaults, merge_config, merge_host_config, path_and_args
 from engine.domain.containers.mounts import MountContext, resolve_mounts
 from engine.domain.containers.network_settings import requested_networks
@@ -66,12 +66,16 @@ class Created:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """The daemon's settings that a new container meets; `find_network` looks one up by name or id."""
+    """The daemon's settings that a new container meets; `find_network` looks one up by name or id.
+
+    `require_log_plugin` raises WharfError where no log driver of that name can be used.
+    """
 
     paths: ContainerPaths
     defaults: Defaults
     limits: Limits
     announcer: Announcer
+    require_log_plugin: Callable[[str], Awaitable[None]]
     find_network: Callable[[str], Network | None] = lambda _: None
 
 
@@ -106,6 +110,8 @@ class Creator:
         image = self._images.resolve(options.config.image, options.platform)
         self._require_valid_endpoints(options.networks)
         container = self._draft(options, host_config, image)
+        if is_plugin(container.host_config.log_config):
+            await self._around.require_log_plugin(container.host_config.log_config.type)
         container = self._named(container, options.name)
         try:
             container = msgspec.structs.replace(container, mounts=self._mounts(container, options))

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from engine.core.model.container import Container, Status
 from engine.domain.containers.failures import LoggingNotInitialized, LogsUnreadable, NoStreamChosen
-from engine.domain.containers.log_drivers import drivers, files
+from engine.domain.containers.log_drivers import attributes, drivers, files
+from engine.domain.containers.log_drivers.plugins import LogPlugins
 from engine.domain.containers.paths import ContainerPaths
 from engine.domain.containers.wait import Condition, Waits
 from engine.drivers.logs.forward.address import DialFailed
-from engine.drivers.logs.forward.forwarder import ForwardedLog, Forwarders
+from engine.drivers.logs.forward.forwarder import Destination, ForwardedLog, Forwarders
 from engine.drivers.logs.reader import LogChunk, LogOptions, read
 from engine.drivers.logs.rotate import LogBounds, Rotator, cut
 from engine.drivers.runtime.conmon import MonitorOptions
@@ -24,10 +25,11 @@ _RUNNING = (Status.RUNNING, Status.PAUSED)
 
 @dataclass(frozen=True, slots=True)
 class LogDrivers:
-    """What works on log files in the background."""
+    """What works on log files in the background, and the plugins that are sent them."""
 
     rotator: Rotator
     forwarders: Forwarders
+    plugins: LogPlugins
 
 
 class LogFiles:
@@ -37,6 +39,7 @@ class LogFiles:
         self._paths = paths
         self._rotator = drivers.rotator
         self._forwarders = drivers.forwarders
+        self._plugins = drivers.plugins
         self._waits = waits
 
     async def monitor_options(self, container: Container, bundle: Path) -> MonitorOptions:
@@ -59,7 +62,7 @@ class LogFiles:
     async def _begin(self, container: Container) -> None:
         try:
             bounds = files.bounds(container)
-            destination = drivers.destination(container, os.uname().nodename)
+            destination = self._destination(container)
             if destination is not None:
                 await self._forwarders.start(self._forwarded(container.id), destination)
         except (DialFailed, ValueError) as error:
@@ -75,12 +78,19 @@ class LogFiles:
                 self._bound(container.id, files.bounds(container))
             elif container.state.status in _RUNNING:
                 await asyncio.to_thread(cut, self._paths.log(container.id), files.bounds(container))
-            destination = drivers.destination(container, os.uname().nodename)
+            destination = self._destination(container)
         except (OSError, ValueError) as error:
             log.error("the log of container %s is not looked after: %s", container.id, error)
             return
         if destination is not None:
             await self._forwarders.resume(self._forwarded(container.id), destination, running=running)
+
+    def _destination(self, container: Container) -> Destination | None:
+        """Return where the log is sent, None where it is not. Raises ValueError."""
+        config = container.host_config.log_config
+        if drivers.is_plugin(config):
+            return self._plugins.destination(config.type, attributes.information(container))
+        return drivers.destination(container, os.uname().nodename)
 
     def _bound(self, container_id: str, bounds: LogBounds) -> None:
         self._rotator.add(container_id, self._paths.log(container_id), self._paths.bundle(container_id) / "ctl", bounds)
@@ -97,11 +107,17 @@ class LogFiles:
         """The container's files are about to be removed: go on sending without them."""
         await self._forwarders.release(container_id)
 
-    def read(self, container: Container, options: LogOptions) -> AsyncGenerator[LogChunk, None]:
-        """Return the log's chunks, following until the container's end where asked. Raises LogsUnreadable."""
+    async def open(self, container: Container, options: LogOptions) -> AsyncGenerator[LogChunk, None]:
+        """Return the log's chunks, following until the container's end where asked. Raises LogsUnreadable.
+
+        A plugin that gives logs back is asked for them; of others, and of one that is not there, our own file is shown.
+        """
         if not (options.stdout or options.stderr):
             raise NoStreamChosen
-        if not drivers.is_readable(container.host_config.log_config):
+        config = container.host_config.log_config
+        if drivers.is_plugin(config) and await self._plugins.reads(config.type):
+            return self._plugins.read(config.type, attributes.information(container), options)
+        if not drivers.is_readable(config):
             raise LogsUnreadable
         return read(self._paths.log(container.id), options, self._ended(container))
 

@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 from weakref import WeakValueDictionary
 
@@ -15,6 +16,7 @@ from engine.domain.plugins.failures import LegacyPluginFailed, NotImplementedByP
 from engine.drivers.plugins import discovery
 from engine.drivers.plugins.client import PluginClient
 from engine.drivers.plugins.discovery import Address, Places
+from engine.drivers.plugins.log import FIFOS
 
 _ACTIVATE = "Plugin.Activate"
 _SHORT = 5.0
@@ -24,12 +26,16 @@ _REST = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """A plugin that can be used. `on_host` turns a path that it names into one of the host's, and may block."""
+    """A plugin that can be used. `on_host` turns a path that it names into one of the host's, and may block.
+
+    `fifos` is where on the host the logs are that it reads.
+    """
 
     name: str
     client: PluginClient
     implements: frozenset[str]
     on_host: Callable[[str], str] = str
+    fifos: Path = Path(FIFOS)
 
 
 class Installed(Protocol):
@@ -82,6 +88,10 @@ class PluginDirectory:
     def known(self, capability: str) -> list[str]:
         """Return the names of those that run by themselves and have been used so far, without asking any."""
         return sorted(p.name for p in self._active.values() if capability in p.implements)
+
+    def installed(self, capability: str) -> Sequence[Plugin]:
+        """Return the installed plugins that run and have a capability."""
+        return self._installed.enabled(capability)
 
     def acquire(self, name: str) -> None:
         """Note one more use of a plugin."""

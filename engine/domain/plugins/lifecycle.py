@@ -104,6 +104,7 @@ class PluginLifecycle:
             client=client,
             implements=frozenset(capabilities(plugin.config)),
             on_host=lambda path: self._paths.on_host(plugin.id, propagated, path),
+            fifos=self._paths.fifos(plugin.id),
         )
         self._table.serve(plugin, handle)
         self._watches[plugin.id] = asyncio.get_running_loop().create_task(self._watch(plugin))

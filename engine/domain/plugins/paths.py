@@ -31,6 +31,10 @@ class PluginPaths:
         """Return what the plugin has as /run/docker/plugins."""
         return self.run / plugin_id / "sockets"
 
+    def fifos(self, plugin_id: str) -> Path:
+        """Return what the plugin has as /run/docker/logging."""
+        return self.run / plugin_id / "logging"
+
     def rootfs(self, plugin_id: str) -> Path:
         """Return where its tree is mounted."""
         return self.data / "overlay" / plugin_id / "merged"

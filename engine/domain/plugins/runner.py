@@ -83,6 +83,7 @@ class PluginRunner:
     def _prepare(self, plugin: InstalledPlugin) -> None:
         """Blocks; call in a thread."""
         self._paths.sockets(plugin.id).mkdir(mode=0o700, parents=True)
+        self._paths.fifos(plugin.id).mkdir(mode=0o700)
         if plugin.config.propagated_mount:
             propagated = self._paths.propagated(plugin.id)
             propagated.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -96,6 +97,7 @@ class PluginRunner:
             plugin=plugin,
             rootfs=str(rootfs),
             sockets=str(self._paths.sockets(plugin.id)),
+            fifos=str(self._paths.fifos(plugin.id)),
             propagated=str(self._paths.propagated(plugin.id)),
             host=self._machinery.facts,
             cgroup=self._machinery.cgroups.runtime_path(plugin.id, ""),

@@ -11,7 +11,9 @@ from engine.core.model.plugin import InstalledPlugin, PluginMount
 from engine.domain.containers.spec.build import HostFacts, Joined, SpecRequest, oci_spec
 from engine.domain.containers.spec.security import READONLY_PATHS, masked_paths
 from engine.domain.containers.users import ResolvedUser
+from engine.domain.plugins.config import capabilities
 from engine.domain.plugins.failures import MountSourceMissing
+from engine.drivers.plugins import log
 
 SOCKETS = "/run/docker/plugins"
 _SHARED_FILES = ("/etc/hosts", "/etc/resolv.conf")
@@ -20,11 +22,15 @@ OciMount = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class PluginSpecRequest:
-    """A plugin to be started: its tree, its sockets' directory, what it has mounted for all to see, its devices."""
+    """A plugin to be started: its tree, the directories of its sockets and of the logs that it reads, its devices.
+
+    `propagated` is what it has mounted for all to see.
+    """
 
     plugin: InstalledPlugin
     rootfs: str
     sockets: str
+    fifos: str
     propagated: str
     host: HostFacts
     cgroup: str
@@ -77,6 +83,8 @@ def _mounts(defaults: Sequence[OciMount], request: PluginSpecRequest) -> list[Oc
     config, settings = request.plugin.config, request.plugin.settings
     own = [_mount(m) for m in settings.mounts]
     own.append(_bind(request.sockets, SOCKETS, "rbind", "rshared"))
+    if log.CAPABILITY.lower() in capabilities(request.plugin.config):
+        own.append(_bind(request.fifos, log.FIFOS, "rbind"))
     if config.propagated_mount:
         own.append(_bind(request.propagated, config.propagated_mount, "rbind", "rw", "rshared"))
     if config.network.type:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 STDOUT, STDERR = 1, 2
+# Of the daemon itself: what went wrong while a log was read.
+SYSTEM = 3
 
 
 class LogChunk(NamedTuple):

@@ -8,7 +8,7 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -60,16 +60,31 @@ class PluginClient:
                     raise
             await asyncio.sleep(pause)
 
+    async def stream(self, method: str, arguments: Mapping[str, Any]) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes of an answer that may last. Raises PluginUnreachable, PluginFailed."""
+        body = msgspec.json.encode(arguments) + b"\n"
+        async with self._answer(method, body, aiohttp.ClientTimeout(total=None, sock_connect=self._timeout)) as answer:
+            if answer.status != 200:
+                raise PluginFailed(method, _reason(await _read(method, answer)), answer.status)
+            async for piece in answer.content.iter_any():
+                yield piece
+
     async def _post(self, method: str, body: bytes, timeout: float) -> tuple[int, bytes]:
+        async with self._answer(method, body, aiohttp.ClientTimeout(total=timeout)) as answer:
+            return answer.status, await _read(method, answer)
+
+    @asynccontextmanager
+    async def _answer(
+        self, method: str, body: bytes, limits: aiohttp.ClientTimeout
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         url = f"{self._origin}/{method}"
-        limits = aiohttp.ClientTimeout(total=timeout)
         try:
             async with (
                 self._connector() as connector,
                 aiohttp.ClientSession(connector=connector, timeout=limits, headers=_HEADERS) as session,
                 session.post(url, data=body, allow_redirects=False) as response,
             ):
-                return response.status, await _read(method, response)
+                yield response
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise PluginUnreachable(url, self._explain(error)) from error
 

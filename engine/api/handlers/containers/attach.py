@@ -80,14 +80,14 @@ class StreamHandlers:
 
     async def _replay(self, container: Container, client: StreamClient, *, stdout: bool, stderr: bool) -> None:
         with contextlib.suppress(ConnectionError):
-            async for chunk in self._logs.read(container, LogOptions(stdout=stdout, stderr=stderr)):
+            async for chunk in await self._logs.open(container, LogOptions(stdout=stdout, stderr=stderr)):
                 await client.send(chunk.stream, chunk.data)
 
     async def logs(self, request: web.BaseRequest) -> web.StreamResponse:
         """GET /containers/{name}/logs."""
         container = self._table.get(request["name"])
         options = _log_options(request, container)
-        chunks = self._logs.read(container, options)
+        chunks = await self._logs.open(container, options)
         tty = container.config.tty
         version = request["api_version"]
         answer = ByteStream(request, content_type(version, tty=tty) if version >= (1, 42) else RAW)

@@ -80,6 +80,25 @@ def _percent(character: str) -> str:
     return "".join(f"%{byte:02X}" for byte in character.encode(errors="surrogateescape"))
 
 
+def information(container: Container) -> dict[str, Any]:
+    """Return the container as log plugins are told of it (`Info` of their protocol)."""
+    config = container.config
+    return {
+        "Config": container.host_config.log_config.config or {},
+        "ContainerID": container.id,
+        "ContainerName": f"/{container.name}",
+        "ContainerEntrypoint": container.path,
+        "ContainerArgs": list(container.args),
+        "ContainerImageID": container.image,
+        "ContainerImageName": config.image,
+        "ContainerCreated": times.rfc3339(container.created_at),
+        "ContainerEnv": list(config.env or ()),
+        "ContainerLabels": config.labels or {},
+        "LogPath": "",
+        "DaemonName": _DAEMON,
+    }
+
+
 def command(container: Container) -> str:
     """Return the whole command in one line."""
     return " ".join([container.path, *container.args])
@@ -89,26 +108,15 @@ class _Information(Mapping[str, Any]):
     """The fields and methods that a template may name."""
 
     def __init__(self, container: Container) -> None:
-        config = container.config
         self._values: dict[str, Any] = {
-            "Config": container.host_config.log_config.config or {},
-            "ContainerID": container.id,
-            "ContainerName": f"/{container.name}",
-            "ContainerEntrypoint": container.path,
-            "ContainerArgs": list(container.args),
-            "ContainerImageID": container.image,
-            "ContainerImageName": config.image,
-            "ContainerCreated": times.rfc3339(container.created_at),
-            "ContainerEnv": list(config.env or ()),
-            "ContainerLabels": config.labels or {},
+            **information(container),
             "LogPath": container.log_path,
-            "DaemonName": _DAEMON,
             "ID": ids.short(container.id),
             "FullID": container.id,
             "Name": container.name,
             "ImageID": container.image[:12],
             "ImageFullID": container.image,
-            "ImageName": config.image,
+            "ImageName": container.config.image,
             "Command": command(container),
         }
 

@@ -1,7 +1,7 @@
 """Which log drivers there are, what each takes, and where it sends a container's log. Pure but for `stat`.
 
 Checks and their order are dockerd's: the mode first, then the driver, then its options. Sizes, tags and expressions are
-looked at when the container starts.
+looked at when the container starts. A driver of another name is a plugin, which takes any option.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,7 @@ from engine.core.errors import InvalidParameter
 from engine.core.go_values import parse_size
 from engine.core.model.container import Container, LogConfig
 from engine.domain.containers.log_drivers import files, fluentd, gelf, journald, syslog
-from engine.domain.containers.log_drivers.failures import InvalidLogOption, UnknownLogDriver, UnknownLogOption
+from engine.domain.containers.log_drivers.failures import InvalidLogOption, UnknownLogOption
 from engine.drivers.logs.forward.forwarder import Destination
 
 NONE = "none"
@@ -40,20 +40,19 @@ _REMOTE = {
 DRIVERS = tuple(sorted((*_FILES, *_REMOTE)))
 
 
-def require_valid_logging(config: LogConfig, drivers: Sequence[str] = DRIVERS) -> None:
-    """Raise UnknownLogDriver, UnknownLogOption, InvalidLogOption. May look for a socket: blocks for no time."""
+def require_valid_logging(config: LogConfig) -> None:
+    """Raise UnknownLogOption, InvalidLogOption. May look for a socket: blocks for no time."""
     if config.type == NONE:
         return
     options = config.config or {}
     _require_valid_mode(options)
-    if config.type not in drivers:
-        raise UnknownLogDriver(config.type)
     try:
         files.cache_disabled(options)
     except ValueError as error:
         raise InvalidLogOption(f"invalid value for option cache-disabled: {options['cache-disabled']}") from error
     own = {name: value for name, value in options.items() if name not in _GENERAL}
-    _require_valid_options(config.type, own)
+    if not is_plugin(config):
+        _require_valid_options(config.type, own)
 
 
 def _require_valid_options(driver: str, options: Options) -> None:
@@ -87,7 +86,7 @@ def _require_valid_mode(options: Options) -> None:
 def require_valid_defaults(config: LogConfig) -> None:
     """Check the daemon's own settings as dockerd does at its start: a driver alone is not looked at.
 
-    Raises InvalidLogOption, UnknownLogDriver.
+    Raises InvalidLogOption.
     """
     if not config.config:
         return
@@ -102,11 +101,16 @@ def is_kept(config: LogConfig) -> bool:
     return config.type != NONE
 
 
+def is_plugin(config: LogConfig) -> bool:
+    """Tell whether a plugin takes the log."""
+    return config.type not in (*DRIVERS, NONE, "")
+
+
 def is_readable(config: LogConfig) -> bool:
-    """Tell whether `docker logs` shows the log."""
+    """Tell whether `docker logs` shows the log's files."""
     if config.type in _NATIVELY_READ:
         return True
-    return config.type in _REMOTE and not files.cache_disabled(config.config or {})
+    return config.type != NONE and not files.cache_disabled(config.config or {})
 
 
 def destination(container: Container, hostname: str) -> Destination | None:

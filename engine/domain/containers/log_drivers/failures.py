@@ -4,10 +4,10 @@ from engine.core.errors import InvalidParameter
 
 
 class UnknownLogDriver(InvalidParameter):
-    """No log driver has that name."""
+    """No log driver of that name can be used."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f'error looking up logging plugin {name}: plugin "{name}" not found')
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"error looking up logging plugin {name}: {reason}")
 
 
 class UnknownLogOption(InvalidParameter):

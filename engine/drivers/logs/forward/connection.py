@@ -27,8 +27,15 @@ class Connection(Protocol):
     async def confirm(self, chunk: str) -> None:
         """Wait until the collector acknowledges. Raises OSError where it does not."""
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close; what the kernel has goes out."""
+
+
+class Way(Protocol):
+    """How connections come to be."""
+
+    async def connect(self) -> Connection:
+        """Return a new connection. Raises DialFailed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +47,15 @@ class Route:
     dial_seconds: float = 10.0
     write_seconds: float = 0.0
 
-
-async def connect(route: Route) -> Connection:
-    """Connect. Raises DialFailed."""
-    failure: DialFailed | None = None
-    for address in route.addresses:
-        try:
-            return await _connect(address, route)
-        except DialFailed as error:
-            failure = error
-    raise failure or DialFailed("no address")
+    async def connect(self) -> Connection:
+        """Connect. Raises DialFailed."""
+        failure: DialFailed | None = None
+        for address in self.addresses:
+            try:
+                return await _connect(address, self)
+            except DialFailed as error:
+                failure = error
+        raise failure or DialFailed("no address")
 
 
 async def _connect(address: Address, route: Route) -> Connection:
@@ -108,7 +114,7 @@ class StreamConnection:
                 if not data or len(answer) > _LONGEST_ANSWER:
                     raise ConnectionResetError(errno.ECONNRESET, "the collector did not acknowledge")
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close; what is buffered is dropped where the collector does not read."""
         self._writer.close()
 
@@ -150,6 +156,6 @@ class DatagramConnection:
     async def confirm(self, chunk: str) -> None:
         """Datagrams are not acknowledged."""
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close the socket."""
         self._sock.close()

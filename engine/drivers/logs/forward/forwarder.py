@@ -14,7 +14,7 @@ from pathlib import Path
 from engine.core import times
 from engine.drivers.logs.changes import Changes
 from engine.drivers.logs.forward.address import DialFailed
-from engine.drivers.logs.forward.connection import Connection, Route, connect
+from engine.drivers.logs.forward.connection import Connection, Way
 from engine.drivers.logs.forward.encoder import Encoder
 from engine.drivers.logs.forward.fluentd import with_chunk
 from engine.drivers.logs.forward.source import Batch, Source, is_behind
@@ -34,7 +34,7 @@ class Destination:
     wait for a collector that is gone. `failure` is how a start's failure is told; `{}` in it stands for the reason.
     """
 
-    route: Route
+    route: Way
     encoder: Callable[[], Encoder]
     lazy: bool = False
     acknowledged: bool = False
@@ -105,7 +105,7 @@ class Forwarders:
 
 async def _dialled(destination: Destination) -> Connection:
     try:
-        return await connect(destination.route)
+        return await destination.route.connect()
     except DialFailed as error:
         raise DialFailed(destination.failure.format(error)) from error
 
@@ -166,7 +166,7 @@ class _Forwarder:
                 await self._pause(_LONGEST_WAIT)
         finally:
             self._changes.close()
-            self._disconnect()
+            await asyncio.shield(self._disconnect())
             await asyncio.shield(asyncio.to_thread(self._finish_source))
 
     async def _is_all_delivered(self) -> bool:
@@ -213,7 +213,7 @@ class _Forwarder:
             try:
                 await self._send(batch)
             except OSError as error:
-                self._disconnect()
+                await self._disconnect()
                 if not failed:
                     log.warning("the log collector of container %s is not there: %s", self.container_id, error)
                 failed = True
@@ -231,7 +231,7 @@ class _Forwarder:
         if not batch.packets:
             return
         if self._connection is None:
-            self._connection = await connect(self._destination.route)
+            self._connection = await self._destination.route.connect()
         if not self._destination.acknowledged:
             await self._connection.send(batch.packets)
             return
@@ -240,10 +240,10 @@ class _Forwarder:
         await self._connection.send([*batch.packets[:-1], with_chunk(batch.packets[-1], chunk)])
         await self._connection.confirm(chunk)
 
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
 
     async def _pause(self, seconds: float) -> None:
         stopping = asyncio.ensure_future(self._stopping.wait())

@@ -16,6 +16,7 @@ from engine.domain.containers.create import CreateOptions, Creator, Surroundings
 from engine.domain.containers.erase import Belongings
 from engine.domain.containers.image_mounts import ImageMounts, MountSources
 from engine.domain.containers.limits import Limits
+from engine.domain.containers.log_drivers.failures import UnknownLogDriver
 from engine.domain.containers.merge import Defaults
 from engine.domain.containers.paths import ContainerPaths
 from engine.domain.containers.table import ContainerTable
@@ -159,6 +160,11 @@ class FakeAnnouncer:
         self.told.append((container.id, action))
 
 
+async def no_log_plugin(name: str) -> None:
+    """There is no log driver but our own."""
+    raise UnknownLogDriver(name, f'plugin "{name}" not found')
+
+
 class NoLogs:
     """Nothing is being sent."""
 
@@ -183,7 +189,7 @@ class Workshop:
             runtimes=("runc", "io.containerd.runc.v2"),
         )
         sources = MountSources(self.volumes, ImageMounts(self.images, self.overlay))
-        around = Surroundings(self.paths, Defaults(hostname="vm"), limits, self.announcer, find_network)
+        around = Surroundings(self.paths, Defaults(hostname="vm"), limits, self.announcer, no_log_plugin, find_network)
         self.creator = Creator(self.table, self.images, sources, self.overlay, belongings, around)
 
     async def add_peer(self, source: str) -> None:

@@ -123,7 +123,14 @@ def test_what_cannot_be_set(assignment, error):
 
 
 def spec_of(made, **changes):
-    request = {"rootfs": "/r", "sockets": "/run/s", "propagated": "/p", "host": HostFacts(), "cgroup": "/docker/f"}
+    request = {
+        "rootfs": "/r",
+        "sockets": "/run/s",
+        "fifos": "/run/f",
+        "propagated": "/p",
+        "host": HostFacts(),
+        "cgroup": "/docker/f",
+    }
     return plugin_spec(PluginSpecRequest(plugin=made, **{**request, **changes}))
 
 

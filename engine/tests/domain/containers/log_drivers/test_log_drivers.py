@@ -152,7 +152,6 @@ def test_the_daemons_own_options():
 @pytest.mark.parametrize(
     ("driver", "options", "problem"),
     [
-        ("nosuch", {}, 'error looking up logging plugin nosuch: plugin "nosuch" not found'),
         ("gelf", {"x": "1"}, "gelf-address is a required parameter"),
         ("gelf", {"gelf-address": "udp://h:1", "x": "1"}, 'unknown log opt "x" for gelf log driver'),
         ("local", {"tag": "1"}, "unknown log opt 'tag' for log driver local"),

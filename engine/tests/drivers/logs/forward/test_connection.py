@@ -10,7 +10,7 @@ import pytest
 import uvloop
 
 from engine.drivers.logs.forward.address import Address, DialFailed, Tls
-from engine.drivers.logs.forward.connection import Route, connect
+from engine.drivers.logs.forward.connection import Route
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +44,12 @@ async def until(condition):
 
 async def test_packets_in_order():
     server, port, received = await serve()
-    connection = await connect(Route((Address("tcp", "localhost", port),)))
+    connection = await Route((Address("tcp", "localhost", port),)).connect()
     for number in range(100):
         await connection.send([b"%d;" % number, b"x" * 1000])
     await until(lambda: len(received) >= 100_290)
     assert received.startswith(b"0;xxx")
-    connection.close()
+    await connection.close()
     server.close()
 
 
@@ -61,16 +61,16 @@ def test_over_tls_on_the_daemons_loop(certificate):
         context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
         server, port, received = await serve(tls=context)
         route = Route((Address("tls", "127.0.0.1", port),), Tls(ca=str(certificate / "cert.pem")))
-        connection = await connect(route)
+        connection = await route.connect()
         async with asyncio.timeout(10):
             for size in (1, 1, 200_000, 1):
                 await connection.send([b"x" * size])
         await until(lambda: len(received) == 200_003)
-        connection.close()
+        await connection.close()
         with pytest.raises(DialFailed, match="^tls: failed to verify certificate: x509: certificate signed by unknown"):
-            await connect(Route(route.addresses, Tls()))
-        trusting = await connect(Route(route.addresses, Tls(skip_verify=True)))
-        trusting.close()
+            await Route(route.addresses, Tls()).connect()
+        trusting = await Route(route.addresses, Tls(skip_verify=True)).connect()
+        await trusting.close()
         server.close()
 
     uvloop.run(check())
@@ -78,34 +78,34 @@ def test_over_tls_on_the_daemons_loop(certificate):
 
 async def test_a_closed_connection_is_noticed_before_anything_is_sent():
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        connection = await connect(Route((Address("tcp", "127.0.0.1", listener.getsockname()[1]),)))
+        connection = await Route((Address("tcp", "127.0.0.1", listener.getsockname()[1]),)).connect()
         listener.accept()[0].close()
         await asyncio.sleep(0.05)
         with pytest.raises(ConnectionResetError, match="the collector closed the connection"):
             await connection.send([b"two"])
-        connection.close()
+        await connection.close()
 
 
 async def test_a_write_that_takes_too_long():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = Address("tcp", "127.0.0.1", silent.getsockname()[1])
-        connection = await connect(Route((address,), write_seconds=0.1))
+        connection = await Route((address,), write_seconds=0.1).connect()
         with pytest.raises(TimeoutError):
             for _ in range(100):
                 await connection.send([b"x" * 1_000_000])
-        connection.close()
+        await connection.close()
 
 
 async def test_acknowledgements():
     answers = iter([msgspec.msgpack.encode({"ack": "c1"}), msgspec.msgpack.encode({"ack": "other"})])
     server, port, _ = await serve(answer=lambda data: next(answers))
-    connection = await connect(Route((Address("tcp", "127.0.0.1", port),)))
+    connection = await Route((Address("tcp", "127.0.0.1", port),)).connect()
     await connection.send([b"x"])
     await connection.confirm("c1")
     await connection.send([b"x"])
     waiting = asyncio.ensure_future(connection.confirm("c2"))
     await asyncio.sleep(0.05)
-    connection.close()
+    await connection.close()
     with pytest.raises(OSError):
         await waiting
     server.close()
@@ -116,12 +116,12 @@ async def test_datagrams():
         collector.bind(("127.0.0.1", 0))
         collector.settimeout(5)
         address = Address("udp", "127.0.0.1", collector.getsockname()[1])
-        connection = await connect(Route((address,)))
+        connection = await Route((address,)).connect()
         await connection.send([b"%d" % n for n in range(100)])
         assert [await asyncio.to_thread(collector.recv, 100) for _ in range(100)] == [b"%d" % n for n in range(100)]
     # Nobody is there any more: the kernel says so, and sending goes on.
     await connection.send([b"lost", b"lost", b"lost"])
-    connection.close()
+    await connection.close()
 
 
 async def test_a_datagram_beyond_the_sockets_limit_is_dropped(tmp_path, caplog):
@@ -129,23 +129,23 @@ async def test_a_datagram_beyond_the_sockets_limit_is_dropped(tmp_path, caplog):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as collector:
         collector.bind(str(path))
         collector.settimeout(5)
-        connection = await connect(Route((Address("unixgram", path=str(path)),)))
+        connection = await Route((Address("unixgram", path=str(path)),)).connect()
         await connection.send([b"x" * (64 << 20), b"small"])
         assert await asyncio.to_thread(collector.recv, 100) == b"small"
         assert "too large for its collector's socket" in caplog.text
     with pytest.raises(OSError):
         await connection.send([b"nobody"])
-    connection.close()
+    await connection.close()
 
 
 async def test_the_first_address_that_answers_is_taken(tmp_path):
     path = tmp_path / "s"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as collector:
         collector.bind(str(path))
-        connection = await connect(Route((Address("unix", path="/nosuch"), Address("unixgram", path=str(path)))))
+        connection = await Route((Address("unix", path="/nosuch"), Address("unixgram", path=str(path)))).connect()
         await connection.send([b"x"])
         assert collector.recv(10) == b"x"
-        connection.close()
+        await connection.close()
 
 
 @pytest.mark.parametrize(
@@ -171,5 +171,5 @@ async def test_the_first_address_that_answers_is_taken(tmp_path):
 )
 async def test_failures(address, tls, problem):
     with pytest.raises(DialFailed) as caught:
-        await connect(Route((address,), tls))
+        await Route((address,), tls).connect()
     assert str(caught.value).startswith(problem)
