@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from compat_tests.bench import throughput, transfers, workload
+from compat_tests.bench import copies, throughput, transfers, workload
 from compat_tests.bench.engines import Pair
 from compat_tests.clients.buildx import with_buildx
 from compat_tests.clients.daemon import Daemon
@@ -227,6 +227,11 @@ def _finish_inspect(daemon: Daemon, pair: Pair) -> None:
     workload.remove(daemon, "bench-inspect")
 
 
+def _stats(daemon: Daemon, pair: Pair) -> float:
+    """Of the container that the scenario for exec runs."""
+    return _timed(lambda: _requests(daemon, "/containers/bench-exec/stats?stream=0&one-shot=1", 50))
+
+
 def _requests(daemon: Daemon, path: str, count: int) -> None:
     """Keep-alive requests on one connection."""
     with socket.socket(socket.AF_UNIX) as sock:
@@ -326,9 +331,12 @@ SCENARIOS = (
     Scenario("attach", 0.7, _attach, rounds=3, quick=1),
     *_transfers("", transfers.LARGE),
     *_transfers("-small", transfers.SMALL),
+    Scenario("cp-in", 0.8, copies.into, prepare=copies.prepare, finish=copies.finish),
+    Scenario("cp-out", 0.8, copies.out, prepare=copies.prepare, finish=copies.finish),
     Scenario("ps", 0.2, _ps, prepare=_prepare_many, finish=_finish_many),
     Scenario("inspect", 1.0, _inspect, prepare=_prepare_inspect, finish=_finish_inspect, rounds=5),
     Scenario("ping", 1.0, _ping, rounds=5),
+    Scenario("stats", 0.7, _stats, prepare=_prepare_exec, finish=_finish_exec, rounds=5),
     Scenario("ports", 0.02, _ports, rounds=1, quick=1),
     Scenario(
         "net-containers",

@@ -14,6 +14,7 @@ from aiohttp.web_protocol import RequestHandler
 from engine.api.transport.framing import Framing
 from engine.api.transport.instant import InstantAnswers
 from engine.drivers.linux.hangup import HangupWatch
+from engine.drivers.linux.lent import Lent
 
 _MAX_HELD = 64 << 10
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\n"
@@ -28,10 +29,34 @@ class Taken(NamedTuple):
     hangups: HangupWatch
 
 
+class Lending:
+    """A socket that somebody else reads: watched meanwhile for a client that leaves."""
+
+    def __init__(self, fd: int, hangups: HangupWatch, gone: Callable[[], None]) -> None:
+        self._fd = fd
+        self._hangups = hangups
+        self._gone = gone
+        hangups.add(fd, gone)
+
+    def end(self) -> None:
+        """Watch no more."""
+        self._hangups.discard(self._fd, self._gone)
+
+
 class Connection(RequestHandler):
     """One connection."""
 
-    __slots__ = ("_framing", "_half_closed", "_hangups", "_held", "_holding", "_instant", "_outright", "_taken")
+    __slots__ = (
+        "_framing",
+        "_half_closed",
+        "_hangups",
+        "_held",
+        "_holding",
+        "_instant",
+        "_lending",
+        "_outright",
+        "_taken",
+    )
 
     def __init__(self, server: "Server", hangups: HangupWatch, instant: InstantAnswers | None, **options: Any) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **options)
@@ -43,9 +68,12 @@ class Connection(RequestHandler):
         self._holding = False
         self._half_closed = False
         self._taken = False
+        self._lending: Lending | None = None
 
     def data_received(self, data: bytes) -> None:
         """Cut what came and give the parser its part."""
+        if self._lending is not None:
+            return  # What a failed upload still sends.
         if self._holding:
             self._hold(data)
         elif data.startswith(_PREFACE) and self._handed_over(data):
@@ -97,7 +125,7 @@ class Connection(RequestHandler):
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
         """Keep the connection while a request that may take it is under way; else the client is gone."""
-        if not self._holding:
+        if not self._holding or self._lending is not None:
             return None
         self._half_closed = True
         return True
@@ -106,8 +134,14 @@ class Connection(RequestHandler):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Answer; then go on with what was held back, where the connection was not taken after all."""
+        if self._lending is not None:
+            resp.force_close()
         answered = await super().finish_response(request, resp, start_time)
-        if self._holding and not self._taken and not self._messages:
+        if self._lending is not None:
+            # The answer is out; a client that still sends must not have its connection reset before it has read that.
+            self._lending.end()
+            self._resume_transport_reading()
+        elif self._holding and not self._taken and not self._messages:
             self._release()
         return answered
 
@@ -120,6 +154,29 @@ class Connection(RequestHandler):
         if len(held) >= _MAX_HELD:
             self._resume_transport_reading()
         self.data_received(held)
+
+    def give_body(self) -> None:
+        """Let the parser have a body that was held back because it might be lent."""
+        if self._holding and self._framing.lendable and self._lending is None:
+            half_closed, self._half_closed = self._half_closed, False
+            self._release()
+            if half_closed:
+                self.close()
+
+    def lend(self) -> Lent | None:
+        """Lend the body of the present request, and with it the reading side of the socket; None where it cannot be.
+
+        The connection ends with the answer. `read_whole` tells that the body has been read to its end.
+        """
+        transport = self.transport
+        if not self._holding or not self._framing.lendable or transport is None:
+            return None
+        socket = transport.get_extra_info("socket")
+        if socket is None or transport.get_extra_info("ssl_object") is not None:
+            return None
+        self._pause_transport_reading()
+        self._lending = Lending(socket.fileno(), self._hangups, transport.abort)
+        return Lent(socket.fileno(), bytes(self._held), self._framing.body_length)
 
     def take(self) -> Taken:
         """Take the connection away from aiohttp. Raises ConnectionResetError when the client is gone.

@@ -3,8 +3,8 @@
 aiohttp drops or misreads what follows a request that asks for an upgrade other than to WebSocket, and what follows one
 without an `Upgrade` header that Docker hijacks all the same. So the bytes are cut here: the parser gets each message by
 itself, and what follows a *takeable* one (attach, exec start, session, grpc) is held back until its handler has either
-taken the connection or answered. Owns the cutting only; heads and chunks that make no sense go through uncut, and the
-parser refuses them.
+taken the connection or answered. So is the body of a *lendable* one (archives into containers). Owns the cutting only;
+heads and chunks that make no sense go through uncut, and the parser refuses them.
 """
 
 import re
@@ -17,6 +17,8 @@ _TAKEABLE = re.compile(
     rb"POST (?:https?://[^/ ]*)?(?:/v[0-9.]+)?/"
     rb"(?:(?P<raw>containers/[^ ?]+/attach|session|grpc)|exec/[^ ?]+/start)[ ?]"
 )
+# Uploads whose body a worker may read from the socket itself.
+_LENDABLE = re.compile(rb"PUT (?:https?://[^/ ]*)?(?:/v[0-9.]+)?/containers/[^ ?]+/archive[ ?]")
 
 
 def streams_input(method: str, path: str) -> bool:
@@ -80,11 +82,17 @@ class Framing:
         self._chunks: ChunkScanner | None = None
         self._takeable = False
         self._transparent = False
+        self.lendable = False
 
     @property
     def idle(self) -> bool:
         """Whether a request may begin with the next byte."""
         return not (self._head or self._remaining or self._chunks or self._transparent)
+
+    @property
+    def body_length(self) -> int | None:
+        """How long the body is that follows; None where it comes in chunks."""
+        return None if self._chunks is not None else self._remaining
 
     def cut(self, data: bytes) -> Cut:
         """Take what came from the connection. Call again with the rest, where it is not behind a takeable request."""
@@ -110,6 +118,7 @@ class Framing:
 
     def _begin(self, head: bytes, rest: bytes) -> Cut:
         takeable = _TAKEABLE.match(head)
+        self.lendable = False
         self._takeable = takeable is not None
         headers = {name.lower(): value for name, value in _HEADER.findall(head)}
         if len(headers) > 1:
@@ -120,6 +129,9 @@ class Framing:
         self._remaining = int(length)
         if b"transfer-encoding" in headers and not (takeable and takeable["raw"]):
             self._chunks = ChunkScanner()
+        if _LENDABLE.match(head) and (self._remaining or self._chunks):
+            self.lendable = True
+            return Cut(head, rest, takeable=True)
         # The body of a chunked attach is the input itself; it stays with what follows, and is never parsed.
         return Cut(head, rest, self._takeable and not self._remaining and self._chunks is None)
 

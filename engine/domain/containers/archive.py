@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import posixpath
 import stat
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from engine.core import os_errors
 from engine.core.errors import Internal, InvalidParameter, NotFound
@@ -17,6 +18,7 @@ from engine.domain.containers.views import Views
 from engine.drivers.confine.archives import PutOptions, View
 from engine.drivers.confine.confine import Confine
 from engine.drivers.confine.failures import ArchiveRefused
+from engine.drivers.linux.lent import Lent
 from engine.drivers.linux.pipes import Pipe, feed, output_of
 
 _ACCOUNT_FILE_LIMIT = 8 << 20
@@ -63,6 +65,19 @@ class PathStat:
     mode: int
     mtime: int
     target: str
+
+
+class Upload(Protocol):
+    """An archive that a client sends: lent to the worker that unpacks it, or else read here and handed on."""
+
+    def lend(self) -> Lent | None:
+        """Return the body for a worker to read; None where that cannot be."""
+
+    def read_whole(self) -> None:
+        """Tell that the lent body has been read to its end."""
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """Give what the client sends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +129,7 @@ class Archive:
             except OSError as error:
                 raise ArchiveFailed(_reason(error)) from error
 
-    async def put(self, reference: str, extraction: Extraction, chunks: AsyncIterator[bytes]) -> None:
+    async def put(self, reference: str, extraction: Extraction, upload: Upload) -> None:
         """Unpack an archive into a directory. Raises ContainerNotFound, PathNotFound, NotADirectory, …."""
         container = self._table.get(reference)
         async with self._views.everything(container) as view:
@@ -124,27 +139,23 @@ class Archive:
                 readonly_root=container.host_config.readonly_rootfs,
                 volumes=sorted(((m.destination, m.rw) for m in container.mounts), reverse=True),
             )
-            await self._put(view, reference, extraction.path, (options, chunks))
+            await self._put(view, reference, extraction.path, (options, upload))
         self._announcer.container(container, "extract-to-dir", path=extraction.path)
 
-    async def _put(self, view: View, reference: str, path: str, what: tuple[PutOptions, AsyncIterator[bytes]]) -> None:
-        options, chunks = what
-        with Pipe() as pipe:
-            work = asyncio.ensure_future(self._confine.archives.put(view, absolute(path), pipe.reader, options))
-            feeding = asyncio.ensure_future(feed(pipe.writer, chunks))
-            try:
-                await asyncio.wait((work, feeding), return_when=asyncio.FIRST_COMPLETED)
-                if feeding.done():
-                    feeding.result()
-                    pipe.close_writer()
-                answer = await work
-            except (OSError, ArchiveRefused) as error:
-                raise ArchiveFailed(_reason(error)) from error
-            finally:
-                for task in (feeding, work):
-                    task.cancel()
-                await asyncio.wait((feeding, work))
+    async def _put(self, view: View, reference: str, path: str, what: tuple[PutOptions, Upload]) -> None:
+        options, upload = what
+
+        async def work(source: int | Lent) -> object:
+            return await self._confine.archives.put(view, absolute(path), source, options)
+
+        lent = upload.lend()
+        try:
+            answer = await (_fed(work, upload.pieces()) if lent is None else work(lent))
+        except (OSError, ArchiveRefused) as error:
+            raise ArchiveFailed(_reason(error)) from error
         _raise(answer, reference, path)
+        if lent is not None:
+            upload.read_whole()
 
     async def _owner(self, container: Container) -> tuple[int, int] | None:
         """Return the container's user, who is to own what is copied; None for root."""
@@ -157,6 +168,23 @@ class Archive:
             )
         user = resolve_user(container.config.user, passwd or b"", group or b"", ())
         return user.uid, user.gid
+
+
+async def _fed(work: Callable[[int], Coroutine[Any, Any, object]], pieces: AsyncIterator[bytes]) -> object:
+    """Let a worker read the pieces from a pipe."""
+    with Pipe() as pipe:
+        working = asyncio.ensure_future(work(pipe.reader))
+        feeding = asyncio.ensure_future(feed(pipe.writer, pieces))
+        try:
+            await asyncio.wait((working, feeding), return_when=asyncio.FIRST_COMPLETED)
+            if feeding.done():
+                feeding.result()
+                pipe.close_writer()
+            return await working
+        finally:
+            for task in (feeding, working):
+                task.cancel()
+            await asyncio.wait((feeding, working))
 
 
 def _reason(error: Exception) -> str:

@@ -2,14 +2,15 @@
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.drivers.confine.workers import Request, Workers
 from engine.drivers.linux import syscalls
+from engine.drivers.linux.lent import Lent
 
 _CLONE = syscalls.OPEN_TREE_CLONE | syscalls.AT_RECURSIVE
 
@@ -57,19 +58,24 @@ class Archives:
         """Write what is at a path to a descriptor, as an archive in which it is called `name`. Raises OSError."""
         await self._run("archive_get", view, {"path": path, "name": name}, output)
 
-    async def put(self, view: View, path: str, source: int, options: PutOptions) -> Mapping[str, Any]:
-        """Unpack the archive that a descriptor gives into a directory.
+    async def put(self, view: View, path: str, source: int | Lent, options: PutOptions) -> Mapping[str, Any]:
+        """Unpack the archive that a descriptor, or a lent body, gives into a directory.
 
         Returns nothing, or why not: `missing`, `not_directory`, `read_only`, `error`. Raises ArchiveRefused, OSError.
         """
+        lent = None if isinstance(source, int) else {"length": source.length}
         arguments = {
             "path": path,
+            "lent": lent,
             "owner": options.owner,
             "keep_kinds": options.keep_kinds,
             "readonly_root": options.readonly_root,
             "volumes": list(options.volumes),
         }
-        return await self._run("archive_put", view, arguments, source)
+        if isinstance(source, int):
+            return await self._run("archive_put", view, arguments, source)
+        with _kept(source.early) as early:
+            return await self._run("archive_put", view, arguments, early, source.socket)
 
     async def changes(self, upper: Path, lowers: Sequence[Path]) -> list[tuple[str, int]]:
         """Return what a container's own layer changes in those below, the uppermost first. Raises OSError.
@@ -88,6 +94,20 @@ class Archives:
             request = Request(job, view.root, {**arguments, "mounts": places}, [*mounts, *fds])
             answer: Mapping[str, Any] = await self._workers.run(request)
             return answer
+
+
+@contextmanager
+def _kept(data: bytes) -> Iterator[int]:
+    """Give a file in memory that holds some bytes."""
+    fd = os.memfd_create("early")
+    try:
+        left = memoryview(data)
+        while left:
+            left = left[os.write(fd, left) :]
+        os.lseek(fd, 0, os.SEEK_SET)
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def _clone_all(stack: ExitStack, mounts: Sequence[ViewMount]) -> list[int]:

@@ -9,13 +9,13 @@ class Channel:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._pieces: deque[bytes] = deque()
+        self._pieces: deque[bytes | memoryview] = deque()
         self._ended = False
         self._abandoned = False
         self._error: BaseException | None = None
         self._changed = threading.Condition()
 
-    def put(self, piece: bytes) -> bool:
+    def put(self, piece: bytes | memoryview) -> bool:
         """Hand a piece over; False where the reader has gone."""
         with self._changed:
             while len(self._pieces) >= self._limit and not self._abandoned:
@@ -30,7 +30,7 @@ class Channel:
             self._ended, self._error = True, error
             self._changed.notify_all()
 
-    def get(self) -> bytes:
+    def get(self) -> bytes | memoryview:
         """Return the next piece; b"" at the end. Raises the error that the writer ended with."""
         with self._changed:
             while not self._pieces:

@@ -8,16 +8,18 @@ import errno
 import os
 import stat
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from engine.drivers.confine.decompress import chunks
+from engine.drivers.confine.decompress import Source, chunks, plain
+from engine.drivers.confine.failures import ArchiveRefused
 from engine.drivers.confine.inherit import Inheritance
 from engine.drivers.confine.layer_tar import Packer
 from engine.drivers.confine.put_into import CannotOverwrite, IntoDirectory
 from engine.drivers.confine.tar_reader import TarReader
 from engine.drivers.confine.tree import Tree
 from engine.drivers.confine.walk import Found, walk
+from engine.drivers.linux.lent import BodyDamaged, LentReader
 from engine.drivers.linux.syscalls import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, move_mount_at, openat2
 
 Arguments = dict[str, Any]
@@ -41,7 +43,7 @@ def stat_path(root: int, arguments: Arguments, fds: Sequence[int]) -> Arguments:
 
 def get(root: int, arguments: Arguments, fds: Sequence[int]) -> Arguments:
     """Write what is at a path as a tar archive, under the name `name`; a directory with all that is in it."""
-    output = _mount_all(root, arguments, fds)
+    (output,) = _mount_all(root, arguments, fds)
     path, name = arguments["path"], os.fsencode(arguments["name"])
     packer = Packer(output)
     above, _, last = path.rpartition("/")
@@ -59,8 +61,11 @@ def get(root: int, arguments: Arguments, fds: Sequence[int]) -> Arguments:
 
 
 def put(root: int, arguments: Arguments, fds: Sequence[int]) -> Arguments:
-    """Unpack an archive into the directory at a path; says why where it does not. Raises ArchiveRefused, OSError."""
-    source = _mount_all(root, arguments, fds)
+    """Unpack an archive into the directory at a path; says why where it does not. Raises ArchiveRefused, OSError.
+
+    It comes from one descriptor; or, where `lent` is given, from the two of a LentReader.
+    """
+    sources = _mount_all(root, arguments, fds)
     path = evaluate(arguments["path"])
     try:
         os.close(openat2(root, path, _DIRECTORY, resolve=_RESOLVE))
@@ -70,7 +75,7 @@ def put(root: int, arguments: Arguments, fds: Sequence[int]) -> Arguments:
         return {"not_directory": True}
     if refused := _read_only(path, arguments):
         return {"read_only": refused}
-    pieces = chunks(source)
+    pieces = _lent_pieces(sources, arguments["lent"]["length"]) if arguments["lent"] else chunks(sources[0])
     tree = Tree(root, Inheritance(()))
     target = os.fsencode(path.strip("/"))
     owner = arguments["owner"]
@@ -79,13 +84,21 @@ def put(root: int, arguments: Arguments, fds: Sequence[int]) -> Arguments:
         extractor.run(TarReader(lambda: next(pieces, b"")))
     except CannotOverwrite as error:
         return {"error": str(error)}
+    except BodyDamaged as error:
+        raise ArchiveRefused(str(error)) from error
     finally:
         tree.close()
     return {}
 
 
-def _mount_all(root: int, arguments: Arguments, fds: Sequence[int]) -> int:
-    """Mount the volumes on the tree; return the descriptor that comes after theirs, -1 where none does."""
+def _lent_pieces(fds: Sequence[int], length: int | None) -> Iterator[bytes | memoryview]:
+    early, socket = fds
+    body = LentReader(early, socket, length)
+    return plain(Source(lambda _: body.read()))
+
+
+def _mount_all(root: int, arguments: Arguments, fds: Sequence[int]) -> Sequence[int]:
+    """Mount the volumes on the tree; return the descriptors that come after theirs."""
     places: list[str] = arguments["mounts"]
     for place, mount in zip(places, fds, strict=False):
         directory = stat.S_ISDIR(os.fstat(mount).st_mode)
@@ -95,7 +108,7 @@ def _mount_all(root: int, arguments: Arguments, fds: Sequence[int]) -> int:
             target = _mount_point(root, place, directory=directory)
         move_mount_at(mount, target)
         os.close(target)
-    return fds[len(places)] if len(fds) > len(places) else -1
+    return fds[len(places) :]
 
 
 def _mount_point(root: int, place: str, *, directory: bool) -> int:

@@ -61,40 +61,54 @@ _ZSTD = b"\x28\xb5\x2f\xfd"
 _ZSTD_SKIPPABLE = b"\x2a\x4d\x18"
 
 
-class Source:
-    """A descriptor, read from its present place to its end; it may be a pipe that is still being fed."""
+Piece = bytes | memoryview
 
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
+
+class Source:
+    """Bytes that a function gives, asked for a number of them: fewer or more, none at the end."""
+
+    def __init__(self, following: Callable[[int], Piece]) -> None:
+        self._next = following
         self._head = b""
 
     def peek(self, size: int) -> bytes:
         """Return the first `size` bytes, fewer at the end, without consuming them."""
-        while len(self._head) < size and (data := os.read(self._fd, size - len(self._head))):
+        while len(self._head) < size and (data := self._next(size - len(self._head))):
             self._head += data
-        return self._head
+        return self._head[:size]
 
     def read(self, size: int = _READ) -> bytes:
-        """Return up to `size` bytes, none at the end."""
+        """Return about `size` bytes, none at the end."""
+        return bytes(self.piece(size))
+
+    def piece(self, size: int) -> Piece:
+        """Return the same without a copy, as it comes."""
         if self._head:
-            head, self._head = self._head[:size], self._head[size:]
+            head, self._head = self._head, b""
             return head
-        return os.read(self._fd, size)
+        return self._next(size)
 
 
-def chunks(fd: int) -> Iterator[bytes]:
-    """Yield the uncompressed bytes, in pieces of at most CHUNK. Raises ArchiveRefused. Blocks."""
-    source = Source(fd)
+def chunks(fd: int) -> Iterator[Piece]:
+    """Yield the uncompressed bytes behind a descriptor: to its end; it may be a pipe that is still being fed.
+
+    In pieces of at most CHUNK. Raises ArchiveRefused. Blocks.
+    """
+    return plain(Source(lambda size: os.read(fd, size)))
+
+
+def plain(source: Source) -> Iterator[Piece]:
+    """Yield the uncompressed bytes. Raises ArchiveRefused. Blocks."""
     head = source.peek(6)
     for magic, make in _FORMATS:
         if head.startswith(magic):
             return _checked(_members(source, make))
     if head.startswith(_ZSTD) or (head[1:4] == _ZSTD_SKIPPABLE and head[0] >> 4 == 5):
         return _checked(_zstd(source))
-    return iter(lambda: source.read(CHUNK), b"")
+    return iter(lambda: source.piece(CHUNK), b"")
 
 
-def _checked(pieces: Iterator[bytes]) -> Iterator[bytes]:
+def _checked(pieces: Iterator[bytes]) -> Iterator[Piece]:
     try:
         yield from pieces
     except _DAMAGED as error:

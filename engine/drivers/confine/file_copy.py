@@ -233,7 +233,7 @@ class Copy:
 class _Owned(TarReader):
     """An archive whose entries all belong to one owner, where one is given."""
 
-    def __init__(self, read: Callable[[], bytes], made: Made) -> None:
+    def __init__(self, read: Callable[[], bytes | memoryview], made: Made) -> None:
         super().__init__(read)
         self._made = made
 

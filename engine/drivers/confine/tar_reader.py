@@ -30,15 +30,15 @@ class _Stream:
 
     __slots__ = ("_at", "_next", "_piece")
 
-    def __init__(self, following: Callable[[], bytes]) -> None:
+    def __init__(self, following: Callable[[], bytes | memoryview]) -> None:
         self._next = following
-        self._piece = b""
+        self._piece: bytes | memoryview = b""
         self._at = 0
 
     def header(self) -> bytes:
         """Return the next block; b"" where the stream ends before it."""
         at = self._at
-        block = self._piece[at : at + BLOCK]
+        block = bytes(self._piece[at : at + BLOCK])
         if len(block) == BLOCK:
             self._at = at + BLOCK
             return block
@@ -85,7 +85,7 @@ class _Stream:
 class TarReader:
     """Iterate over it for the entries; `data` belongs to the one yielded last, and need not be read."""
 
-    def __init__(self, following: Callable[[], bytes]) -> None:
+    def __init__(self, following: Callable[[], bytes | memoryview]) -> None:
         """`following` returns the next piece of the archive, b"" at its end."""
         self._stream = _Stream(following)
         self._left = 0

@@ -35,7 +35,7 @@ class Digester:
             self._hash.update(piece)
             self.size += len(piece)
 
-    def update(self, piece: bytes) -> None:
+    def update(self, piece: bytes | memoryview) -> None:
         """Take the next bytes."""
         self._channel.put(piece)
 
@@ -53,7 +53,7 @@ class _Inflater:
         # A descriptor of its own: the thread may still read when the caller has closed its own one, and then it would
         # read whatever has that number next.
         self._source = os.dup(source)
-        self._pieces: Iterator[bytes] = chunks(self._source)
+        self._pieces: Iterator[bytes | memoryview] = chunks(self._source)
         self._digester = digester
         self.channel = Channel(_ON_THE_WAY)
         self._thread = threading.Thread(target=self._run, daemon=True)

@@ -67,7 +67,7 @@ class ArchiveHandlers:
         extraction = Extraction(
             _path(request), query.boolean(request, "noOverwriteDirNonDir"), query.boolean(request, "copyUIDGID")
         )
-        await self._archive.put(request["name"], extraction, incoming.pieces(request))
+        await self._archive.put(request["name"], extraction, incoming.Upload(request))
         return reply.empty(200)
 
 
