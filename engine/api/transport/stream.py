@@ -3,12 +3,18 @@
 Headers leave with `begin`; each write waits while the client is slow; a client that is gone is a ConnectionError.
 """
 
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from engine.api.transport.headers import COMMON
 from engine.api.transport.reply import encode_json
+from engine.drivers.linux.pipes import Output
+from engine.drivers.linux.splice import available, send_chunks
 
 
 class ByteStream:
@@ -34,6 +40,36 @@ class ByteStream:
             await self.begin()
         if data:
             await self._response.write(data)
+
+    async def pass_on(self, output: Output) -> None:
+        """Send all that a worker writes; then raise its errors. Nothing is out where it fails before it writes."""
+        if await available(output.fd):
+            await self.begin()
+            await asyncio.sleep(0)  # The transport writes at the end of the loop's turn.
+            with self._socket() as socket:
+                if socket < 0:
+                    async for piece in output.pieces():
+                        await self.write(piece)
+                else:
+                    await send_chunks(output.fd, socket)
+        await output.ended()
+
+    @contextmanager
+    def _socket(self) -> Iterator[int]:
+        """Give a descriptor that takes what follows in chunks, -1 where none does: TLS, HTTP/1.0, a slow start."""
+        transport = self._request.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the client is gone")
+        socket = transport.get_extra_info("socket")
+        plain = socket is not None and transport.get_extra_info("ssl_object") is None
+        if not plain or self._request.version < HttpVersion11 or transport.get_write_buffer_size():
+            yield -1
+            return
+        fd = os.dup(socket.fileno())  # Of its own: the loop watches the transport's already.
+        try:
+            yield fd
+        finally:
+            os.close(fd)
 
     async def finish(self) -> web.StreamResponse:
         """Send the end; return what the handler returns."""

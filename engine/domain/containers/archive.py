@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import posixpath
 import stat
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,7 +19,7 @@ from engine.drivers.confine.archives import PutOptions, View
 from engine.drivers.confine.confine import Confine
 from engine.drivers.confine.failures import ArchiveRefused
 from engine.drivers.linux.lent import Lent
-from engine.drivers.linux.pipes import Pipe, feed, output_of
+from engine.drivers.linux.pipes import Output, Pipe, feed, writing
 
 _ACCOUNT_FILE_LIMIT = 8 << 20
 
@@ -114,20 +114,23 @@ class Archive:
             raise PathNotFound(path, reference)
         return PathStat(_base(full), found["size"], found["mode"], found["mtime"], found["target"])
 
-    async def get(self, reference: str, path: str) -> AsyncGenerator[PathStat | bytes, None]:
-        """Yield what is at a path, then the archive of it. Raises as `stat`; later ArchiveFailed."""
+    @contextlib.asynccontextmanager
+    async def get(self, reference: str, path: str) -> AsyncIterator[tuple[PathStat, Output]]:
+        """Give what is at a path, and the archive of it. Raises as `stat`; `ended` of the archive ArchiveFailed."""
         container = self._table.get(reference)
         full = absolute(path)
         async with self._views.everything(container) as view:
-            yield await self._stat(view, reference, path)
+            found = await self._stat(view, reference, path)
             self._announcer.container(container, "archive-path", path=path)
-            work = lambda output: self._confine.archives.get(view, full, _name(full), output)  # noqa: E731
-            try:
-                async with contextlib.aclosing(output_of(work)) as archive:
-                    async for piece in archive:
-                        yield piece
-            except OSError as error:
-                raise ArchiveFailed(_reason(error)) from error
+
+            async def work(output: int) -> None:
+                try:
+                    await self._confine.archives.get(view, full, _name(full), output)
+                except OSError as error:
+                    raise ArchiveFailed(_reason(error)) from error
+
+            async with writing(work) as archive:
+                yield found, archive
 
     async def put(self, reference: str, extraction: Extraction, upload: Upload) -> None:
         """Unpack an archive into a directory. Raises ContainerNotFound, PathNotFound, NotADirectory, …."""

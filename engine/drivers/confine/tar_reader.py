@@ -48,11 +48,10 @@ class _Stream:
 
     def read(self, size: int) -> bytes:
         """Return exactly `size` bytes."""
-        pieces = list(self.pieces(size))
-        return bytes(pieces[0]) if len(pieces) == 1 else b"".join(pieces)
+        return b"".join(map(bytes, self.pieces(size)))
 
     def pieces(self, size: int) -> Iterator[memoryview]:
-        """Yield exactly `size` bytes, without copying them."""
+        """Yield exactly `size` bytes, without copying them: each piece is good until the next one."""
         while size:
             piece, at = self._piece, self._at
             length = min(len(piece) - at, size)

@@ -36,7 +36,10 @@ class LentReader:
         self._pieces = self._chunks() if length is None else self._sized(length)
 
     def read(self) -> memoryview | bytes:
-        """Return the next piece of the body; nothing at the end. Raises BodyDamaged, OSError. Blocks."""
+        """Return the next piece of the body, good until the next call; nothing at the end. Blocks.
+
+        Raises BodyDamaged, OSError.
+        """
         return next(self._pieces, b"")
 
     def _chunks(self) -> Iterator[memoryview]:
@@ -61,41 +64,48 @@ class LentReader:
 
 
 class _Raw:
-    """What the client sends, as it comes."""
+    """What the client sends, as it comes, in one buffer that is used again and again: nothing is allocated for it."""
 
     def __init__(self, early: int, socket: int) -> None:
         self._fds = [early, socket]
         self._poll = select.poll()
         self._poll.register(socket, select.POLLIN)
-        self._data = b""
-        self._at = 0
+        self._buffer = bytearray(_READ)
+        self._view = memoryview(self._buffer)
+        self._at = self._end = 0
 
     def some(self, limit: int) -> memoryview:
-        """Return up to `limit` bytes, at least one."""
-        if self._at == len(self._data):
-            self._data, self._at = self._received(), 0
-        piece = memoryview(self._data)[self._at : self._at + limit]
+        """Return up to `limit` bytes, at least one, good until the next call."""
+        if self._at == self._end:
+            self._at = self._end = 0
+            self._receive()
+        piece = self._view[self._at : min(self._at + limit, self._end)]
         self._at += len(piece)
         return piece
 
     def line(self) -> bytes:
         """Return all up to the next line feed."""
-        while not (end := self._data.find(b"\n", self._at) + 1):
-            rest, self._at = self._data[self._at :], 0
-            if len(rest) > _MAX_LINE:
+        while (end := self._buffer.find(b"\n", self._at, self._end) + 1) == 0:
+            self._end -= self._at
+            if self._end > _MAX_LINE:
                 raise BodyDamaged("malformed chunked encoding")
-            self._data = rest + self._received()
-        line, self._at = self._data[self._at : end], end
+            self._buffer[: self._end] = self._buffer[self._at : self._at + self._end]
+            self._at = 0
+            self._receive()
+        line = bytes(self._view[self._at : end])
+        self._at = end
         return line
 
-    def _received(self) -> bytes:
+    def _receive(self) -> None:
+        """Read more behind what is there."""
         while self._fds:
             try:
-                data = os.read(self._fds[0], _READ)
+                size = os.readv(self._fds[0], [self._view[self._end :]])
             except BlockingIOError:
                 self._poll.poll()
                 continue
-            if data:
-                return data
+            if size:
+                self._end += size
+                return
             del self._fds[0]
         raise BodyDamaged("unexpected EOF")

@@ -46,25 +46,49 @@ async def pieces(fd: int) -> AsyncGenerator[bytes, None]:
         try:
             data = os.read(fd, _READ)
         except BlockingIOError:
-            await _ready(fd, write=False)
+            await ready(fd, write=False)
             continue
         if not data:
             return
         yield data
 
 
-async def output_of(work: Callable[[int], Coroutine[Any, Any, object]]) -> AsyncGenerator[bytes, None]:
-    """Yield what `work` writes to the descriptor that it is given, then raise its errors. Closed early, it ends."""
+class Output:
+    """What is written into a pipe: read from `fd` or as `pieces`, to its end; then `ended` raises what went wrong."""
+
+    def __init__(self, fd: int, work: asyncio.Future[object]) -> None:
+        self.fd = fd
+        self._work = work
+
+    def pieces(self) -> AsyncGenerator[bytes, None]:
+        """Yield what comes. Raises OSError."""
+        return pieces(self.fd)
+
+    async def ended(self) -> None:
+        """Raise the errors of who writes."""
+        await self._work
+
+
+@contextlib.asynccontextmanager
+async def writing(work: Callable[[int], Coroutine[Any, Any, object]]) -> AsyncIterator[Output]:
+    """Give what `work` writes to the descriptor that it is given. At the end of the block it ends."""
     with Pipe() as pipe:
-        task = asyncio.ensure_future(work(pipe.writer))
+        os.set_blocking(pipe.reader, False)
+        task: asyncio.Future[object] = asyncio.ensure_future(work(pipe.writer))
         task.add_done_callback(lambda _: pipe.close_writer())
         try:
-            async for piece in pieces(pipe.reader):
-                yield piece
-            await task
+            yield Output(pipe.reader, task)
         finally:
             task.cancel()
             await asyncio.wait((task,))
+
+
+async def output_of(work: Callable[[int], Coroutine[Any, Any, object]]) -> AsyncGenerator[bytes, None]:
+    """Yield what `work` writes to the descriptor that it is given, then raise its errors. Closed early, it ends."""
+    async with writing(work) as output:
+        async for piece in output.pieces():
+            yield piece
+        await output.ended()
 
 
 async def feed(fd: int, chunks: AsyncIterator[bytes]) -> bool:
@@ -76,19 +100,20 @@ async def feed(fd: int, chunks: AsyncIterator[bytes]) -> bool:
             try:
                 left = left[os.write(fd, left) :]
             except BlockingIOError:
-                await _ready(fd, write=True)
+                await ready(fd, write=True)
             except BrokenPipeError:
                 return False
     return True
 
 
-async def _ready(fd: int, *, write: bool) -> None:
+async def ready(fd: int, *, write: bool) -> None:
+    """Wait until a non-blocking descriptor can be read, or written; also where that will only tell of its end."""
     loop = asyncio.get_running_loop()
-    ready: asyncio.Future[None] = loop.create_future()
+    settled: asyncio.Future[None] = loop.create_future()
     add, remove = (loop.add_writer, loop.remove_writer) if write else (loop.add_reader, loop.remove_reader)
-    add(fd, _settle, ready)
+    add(fd, _settle, settled)
     try:
-        await ready
+        await settled
     finally:
         remove(fd)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import contextlib
 import zlib
 from collections.abc import AsyncIterator
 
@@ -51,15 +50,15 @@ class ArchiveHandlers:
     async def get(self, request: web.BaseRequest) -> web.StreamResponse:
         """GET /containers/{name}/archive."""
         pack = "gzip" in request.headers.get("Accept-Encoding", "")
-        async with contextlib.aclosing(self._archive.get(request["name"], _path(request))) as pieces:
-            first = await anext(pieces)
-            headers = {_STAT: _encoded(first)} if isinstance(first, PathStat) else {}
-            if pack:
-                headers["Content-Encoding"] = "gzip"
+        async with self._archive.get(request["name"], _path(request)) as (found, archive):
+            headers = {_STAT: _encoded(found), **({"Content-Encoding": "gzip"} if pack else {})}
             stream = ByteStream(request, _TAR, headers)
-            data = (piece async for piece in pieces if isinstance(piece, bytes))
-            async for piece in _gzipped(data) if pack else data:
+            if not pack:
+                await stream.pass_on(archive)
+                return await stream.finish()
+            async for piece in _gzipped(archive.pieces()):
                 await stream.write(piece)
+            await archive.ended()
             return await stream.finish()
 
     async def put(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -1,7 +1,5 @@
 """Export, changes, commit: a container's tree as it differs from its image."""
 
-import contextlib
-
 from aiohttp import web
 
 from engine.api.routing import Route
@@ -34,9 +32,8 @@ class ExportHandlers:
     async def export(self, request: web.BaseRequest) -> web.StreamResponse:
         """GET /containers/{name}/export."""
         stream = ByteStream(request, "application/octet-stream")
-        async with contextlib.aclosing(self._exporter.export(request["name"])) as pieces:
-            async for piece in pieces:
-                await stream.write(piece)
+        async with self._exporter.export(request["name"]) as archive:
+            await stream.pass_on(archive)
         return await stream.finish()
 
     async def changes(self, request: web.BaseRequest) -> web.StreamResponse:
