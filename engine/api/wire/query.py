@@ -25,7 +25,7 @@ class InvalidDimension(InvalidParameter):
 
     def __init__(self, name: str, value: str) -> None:
         what = {"h": "height", "w": "width"}.get(name, name)
-        problem = "value out of range" if value.isdigit() else "invalid syntax"
+        problem = "value out of range" if _INTEGER.fullmatch(value) else "invalid syntax"
         super().__init__(f'invalid resize {what} "{value}": {problem}')
 
 

@@ -2,22 +2,26 @@
 
 import asyncio
 import contextlib
+from http import HTTPStatus
 
 from aiohttp import web
 
+from engine.api.failure import status_of
 from engine.api.handlers.containers.stream_client import RAW, StreamClient, content_type
 from engine.api.routing import Route
-from engine.api.transport.hijack import hijack
+from engine.api.transport.hijack import hijack, take_over
 from engine.api.transport.stdcopy import frame
 from engine.api.transport.stream import ByteStream
 from engine.api.wire import query
 from engine.core.errors import Conflict, WharfError
 from engine.core.model.container import Container, Status
+from engine.domain.containers.bridge import Wanted
 from engine.domain.containers.log_drivers import attributes
 from engine.domain.containers.log_files import LogFiles
 from engine.domain.containers.streams import Streams, wanted_streams
 from engine.domain.containers.table import ContainerTable
 from engine.drivers.logs.reader import LogOptions
+from engine.drivers.runtime.console import Console
 
 
 class AttachToPaused(Conflict):
@@ -50,19 +54,12 @@ class StreamHandlers:
         ]
 
     async def attach(self, request: web.BaseRequest) -> web.StreamResponse:
-        """POST /containers/{name}/attach."""
-        container = self._table.get(request["name"])
+        """POST /containers/{name}/attach. Refusals come on the hijacked connection, as text (Moby's handler)."""
+        try:
+            container, wanted, opened = await self._opened(request)
+        except WharfError as error:
+            return await _refusal(request, error)
         tty = container.config.tty
-        wanted = wanted_streams(
-            container,
-            stdin=query.boolean(request, "stdin"),
-            stdout=query.boolean(request, "stdout"),
-            stderr=query.boolean(request, "stderr"),
-            keys=query.text(request, "detachKeys"),
-        )
-        _require_attachable(container, request["name"])
-        # Taken before the headers go out: once the client reads them it may start the container.
-        opened = await self._streams.open(container) if query.boolean(request, "stream") else None
         connection = await hijack(request, content_type(request["api_version"], tty=tty))
         client = StreamClient(connection, framed=not tty)
         try:
@@ -77,6 +74,17 @@ class StreamHandlers:
                 self._streams.abandon(opened)
             await connection.close()
         return connection.response
+
+    async def _opened(self, request: web.BaseRequest) -> tuple[Container, Wanted, asyncio.Future[Console] | None]:
+        """Return what is wanted of which container, and its console where the client wants the stream.
+
+        That is taken before the headers go out: once the client reads them it may start the container.
+        """
+        container = self._table.get(request["name"])
+        wanted = wanted_of(request, container)
+        require_attachable(container, request["name"])
+        opened = await self._streams.open(container) if query.boolean(request, "stream") else None
+        return container, wanted, opened
 
     async def _replay(self, container: Container, client: StreamClient, *, stdout: bool, stderr: bool) -> None:
         with contextlib.suppress(ConnectionError):
@@ -101,7 +109,28 @@ class StreamHandlers:
         return await answer.finish()
 
 
-def _require_attachable(container: Container, reference: str) -> None:
+async def _refusal(request: web.BaseRequest, error: WharfError) -> web.StreamResponse:
+    status = status_of(error)
+    connection = await take_over(request, f"{status} {HTTPStatus(status).phrase}\r\nContent-Type: {RAW}")
+    connection.response.set_status(status)
+    connection.write(f"{error}\r\n".encode())
+    await connection.close()
+    return connection.response
+
+
+def wanted_of(request: web.BaseRequest, container: Container) -> Wanted:
+    """Return what an attach wants, by its parameters. Raises InvalidDetachKeys."""
+    return wanted_streams(
+        container,
+        stdin=query.boolean(request, "stdin"),
+        stdout=query.boolean(request, "stdout"),
+        stderr=query.boolean(request, "stderr"),
+        keys=query.text(request, "detachKeys"),
+    )
+
+
+def require_attachable(container: Container, reference: str) -> None:
+    """Raise AttachToPaused, AttachToRestarting."""
     if container.state.status is Status.PAUSED:
         raise AttachToPaused(reference)
     if container.state.status is Status.RESTARTING:

@@ -4,10 +4,10 @@ import asyncio
 
 from aiohttp import WSMsgType, web
 
+from engine.api.handlers.containers.attach import require_attachable, wanted_of
 from engine.api.routing import Route
-from engine.api.wire import query
 from engine.core.errors import WharfError
-from engine.domain.containers.streams import Streams, wanted_streams
+from engine.domain.containers.streams import Streams
 from engine.domain.containers.table import ContainerTable
 
 
@@ -59,13 +59,10 @@ class WebSocketHandlers:
     async def attach(self, request: web.BaseRequest) -> web.StreamResponse:
         """GET /containers/{name}/attach/ws."""
         container = self._table.get(request["name"])
-        wanted = wanted_streams(
-            container,
-            stdin=query.boolean(request, "stdin"),
-            stdout=query.boolean(request, "stdout"),
-            stderr=query.boolean(request, "stderr"),
-            keys=query.text(request, "detachKeys"),
-        )
+        wanted = wanted_of(request, container)
+        require_attachable(container, request["name"])
+        if problem := _no_websocket(request):
+            return web.Response(status=400, body=problem.encode(), content_type="text/plain")
         opened = await self._streams.open(container)
         socket = web.WebSocketResponse()
         try:
@@ -83,3 +80,13 @@ class WebSocketHandlers:
         finally:
             self._streams.abandon(opened)
         return socket
+
+
+def _no_websocket(request: web.BaseRequest) -> str:
+    """Return what is wrong with a handshake; the texts are those of golang.org/x/net/websocket."""
+    headers = request.headers
+    if "websocket" not in headers.get("Upgrade", "").lower() or "upgrade" not in headers.get("Connection", "").lower():
+        return "not websocket protocol"
+    if not headers.get("Sec-WebSocket-Key"):
+        return "mismatch challenge/response"
+    return "" if headers.get("Sec-WebSocket-Version") == "13" else "missing or bad WebSocket Version"
