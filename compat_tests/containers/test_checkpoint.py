@@ -1,6 +1,8 @@
 """Checkpoints: what is refused without `--experimental`, and what goes without criu."""
 
+import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -55,3 +57,70 @@ def test_one_that_cannot_be_made_leaves_nothing(experimental: Daemon) -> None:
     assert answer.message.startswith("Cannot checkpoint container db: runc did not terminate successfully: ")
     assert api.get("/containers/db/checkpoints") == []
     assert api.get("/containers/db/json")["State"]["Running"] is True
+
+
+_PRETENDER = """#!/bin/sh
+# runc, but for criu's part: a checkpoint is a file, and what is restored is a process that sleeps.
+state={state}
+image= pid= ends=kill
+for word in "$@"; do
+    case $before in
+        --image-path) image=$word ;;
+        --pid-file) pid=$word ;;
+    esac
+    [ "$word" = --leave-running ] && ends=true
+    before=$word
+done
+case " $* " in
+    *" checkpoint "*) echo frozen > "$image/inventory.img" ;;
+    *" restore "*)
+        echo "$*" > $state/restored
+        [ "$(cat "$image/inventory.img")" = frozen ] || {{ echo "criu failed: type NOTIFY errno 0" >&2; exit 1; }}
+        sleep 300 < /dev/null &
+        echo -n $! > "$pid" ;;
+    *) exec {runc} "$@" ;;
+esac
+"""
+
+
+@pytest.fixture
+def pretended(suite: Suite, tmp_path: Path) -> Iterator[Daemon]:
+    program, runc = tmp_path / "pretender", shutil.which("runc", path="/usr/sbin:/usr/bin")
+    program.write_text(_PRETENDER.format(state=tmp_path, runc=runc))
+    program.chmod(0o755)
+    with suite.running("--experimental", f"--add-runtime=pretender={program}") as daemon:
+        yield daemon
+
+
+@pytest.mark.wharfd_only("dockerd's shim has criu's file format checked before")
+def test_a_start_from_a_checkpoint(pretended: Daemon, tmp_path: Path) -> None:
+    cli, api = pretended.cli, pretended.api
+    cli.ok("run", "-d", "--name", "db", "--runtime", "pretender", "--network", "host", "busybox", "sleep", "300")
+    cli.ok("checkpoint", "create", "--leave-running", "db", "c1")
+    assert cli.ok("checkpoint", "ls", "db").splitlines()[1:] == ["c1"]
+    cli.ok("stop", "-t", "0", "db")
+    cli.ok("start", "--checkpoint", "c1", "db")
+    state = api.get("/containers/db/json")["State"]
+    assert state["Running"] is True
+    assert Path(f"/proc/{state['Pid']}/cmdline").read_bytes() == b"sleep\x00300\x00"
+    words = (tmp_path / "restored").read_text().split()
+    assert words[words.index("--image-path") + 1].endswith("/checkpoints/c1")
+    assert "--bundle" in words and "--detach" in words
+    cli.ok("kill", "db")
+    assert cli.ok("wait", "db") == "137"
+    cli.ok("start", "db")
+    assert api.get("/containers/db/json")["State"]["Running"] is True
+
+
+@pytest.mark.wharfd_only("dockerd 28 fails before it asks criu (bind-mount /proc/0/ns/net)")
+def test_criu_says_why_not(pretended: Daemon) -> None:
+    cli, api = pretended.cli, pretended.api
+    cli.ok("run", "-d", "--name", "db", "--runtime", "pretender", "--network", "host", "busybox", "sleep", "300")
+    cli.ok("checkpoint", "create", "--leave-running", "db", "c1")
+    cli.ok("stop", "-t", "0", "db")
+    (image,) = pretended.data_root.glob("**/checkpoints/c1/inventory.img")
+    image.write_text("broken")
+    answer = api.post("/containers/db/start?checkpoint=c1")
+    reason = "failed to create task for container: failed to create shim task: OCI runtime restore failed: criu failed"
+    assert (answer.status, answer.message[: len(reason)]) == (500, reason)
+    assert api.get("/containers/db/json")["State"]["Status"] == "exited"

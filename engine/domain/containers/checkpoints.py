@@ -1,6 +1,6 @@
 """`docker checkpoint`: what a container's processes are, frozen into files by criu. Experimental, as in dockerd.
 
-Making, listing and removing work where the runtime and the kernel allow it; going on from one is not implemented.
+The runtime does it, with criu, where that and the kernel can; where not, the client hears what they said.
 """
 
 import asyncio
@@ -69,13 +69,6 @@ class CustomDirectoryRefused(Forbidden):
 
     def __init__(self) -> None:
         super().__init__("custom checkpointdir is not supported")
-
-
-class CannotGoOn(NotImplementedHere):
-    """A start from a checkpoint that is there."""
-
-    def __init__(self) -> None:
-        super().__init__("starting a container from a checkpoint is not supported by this daemon")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,20 +141,23 @@ class Checkpoints:
             raise NoSuchCheckpoint(name, reference)
         await asyncio.to_thread(shutil.rmtree, where / name)
 
-    async def require_none(self, reference: str, name: str, directory: str) -> None:
-        """Refuse a start from a checkpoint. Raises StartNotExperimental, CustomDirectoryRefused, NoSuchCheckpoint, …"""
+    async def find(self, reference: str, name: str, directory: str) -> Path | None:
+        """Return the files of the checkpoint that a container is to be started from; None for an ordinary start.
+
+        Raises StartNotExperimental, ContainerNotFound, CustomDirectoryRefused, NoSuchCheckpoint.
+        """
         if not name:
-            return
+            return None
         if not self._experimental:
             raise StartNotExperimental
         container = self._table.get(reference)
         if container.state.running:
-            return  # The start will say what it says of any running container.
+            return None  # The start will say what it says of any running container.
         if directory:
             raise CustomDirectoryRefused
         if name not in await self.names(reference):
             raise NoSuchCheckpoint(name, f"/{container.name}")
-        raise CannotGoOn
+        return self._directory(container, "") / name
 
 
 def _names(directory: Path) -> list[str]:

@@ -6,6 +6,7 @@ exists, a start or a teardown is unfinished, which is what `engine/domain/contai
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import shutil
 import signal as signals
@@ -79,14 +80,17 @@ class Runner:
         self._sandbox = sandbox
         self._streams = streams
 
-    async def launch(self, container: Container) -> Container:
-        """Start the container's process and return its running snapshot, not yet written. Raises LaunchFailed."""
+    async def launch(self, container: Container, checkpoint: Path | None = None) -> Container:
+        """Start the container's process and return its running snapshot, not yet written. Raises LaunchFailed.
+
+        With a checkpoint, the processes that it holds go on instead.
+        """
         bundle = self._paths.bundle(container.id)
         if not await asyncio.to_thread(_make_directory, bundle):
             await self.release(container)
             await asyncio.to_thread(_make_directory, bundle)
         try:
-            return await self._launch(container, bundle)
+            return await self._launch(container, bundle, checkpoint)
         except BaseException as error:
             self._streams.give_up(container.id)
             await asyncio.shield(self._undo(container))
@@ -101,7 +105,7 @@ class Runner:
         await self.release(container)
         self.forget(container)
 
-    async def _launch(self, container: Container, bundle: Path) -> Container:
+    async def _launch(self, container: Container, bundle: Path, checkpoint: Path | None) -> Container:
         self._machinery.cgroups.forewarn()
         # Before anything is made: a container may name a runtime that is not there.
         runtime = self._runtime(container)
@@ -110,12 +114,13 @@ class Runner:
         rootfs, prepared = await self._prepare(container)
         spec = oci_spec(await self._machinery.host.spec_request(container, rootfs, prepared))
         await asyncio.to_thread((bundle / "config.json").write_bytes, msgspec.json.encode(runtime.prepared(spec)))
-        monitored = await self._create(container, runtime, bundle)
+        monitored = await self._create(container, runtime, bundle, checkpoint)
         self._machinery.cgroups.shelter(monitored.monitor_pid)
         await runtime.learn(container.id, spec)
         prepared = await self._sandbox.connect(container, prepared, monitored.pid)
         await self._streams.connect(container, bundle)
-        await runtime.start(container.id, monitored.pid)
+        if not checkpoint:
+            await runtime.start(container.id, monitored.pid)
         state = State(
             status=Status.RUNNING,
             pid=monitored.pid,
@@ -127,8 +132,11 @@ class Runner:
             container, state=state, started_once=True, sandbox=prepared.sandbox, networks=dict(prepared.networks)
         )
 
-    async def _create(self, container: Container, runtime: OciRuntime, bundle: Path) -> Monitored:
+    async def _create(
+        self, container: Container, runtime: OciRuntime, bundle: Path, checkpoint: Path | None
+    ) -> Monitored:
         options = await self._machinery.logs.monitor_options(container, bundle)
+        options = dataclasses.replace(options, checkpoint=checkpoint)
         return await self._machinery.conmon.create(runtime, options)
 
     async def _prepare(self, container: Container) -> tuple[Rootfs, Prepared]:

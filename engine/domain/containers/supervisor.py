@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Coroutine, Iterator
+from pathlib import Path
 
 import msgspec
 
@@ -70,8 +71,11 @@ class Supervisor:
             self._stopping.discard(container.id)
             self._announcer.container(self._table.find(container.id) or container, "stop")
 
-    async def start(self, reference: str) -> None:
-        """Start a container. Raises Unchanged where it runs already, StartPaused, MarkedForRemoval, LaunchFailed."""
+    async def start(self, reference: str, checkpoint: Path | None = None) -> None:
+        """Start a container, or let it go on from a checkpoint.
+
+        Raises Unchanged where it runs already, StartPaused, MarkedForRemoval, LaunchFailed.
+        """
         container = self._table.get(reference)
         async with self._table.lock(container.id):
             container = self._table.get(container.id)
@@ -79,12 +83,12 @@ class Supervisor:
             self.cancel_restart(container.id)
             self._delays.pop(container.id, None)
             await self._table.change(container.id, stopped_by_user=False, restart_count=0)
-            await self._launch(container.id)
+            await self._launch(container.id, checkpoint)
 
-    async def _launch(self, container_id: str) -> None:
+    async def _launch(self, container_id: str, checkpoint: Path | None = None) -> None:
         container = self._table.get(container_id)
         try:
-            running = await self._runner.launch(container)
+            running = await self._runner.launch(container, checkpoint)
         except LaunchFailed as failure:
             await self._not_started(container_id, failure)
             self.order.tried(container_id)

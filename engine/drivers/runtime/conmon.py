@@ -30,7 +30,8 @@ _EXEC_LOG = "runtime.log"
 class MonitorOptions:
     """A container to be created from the bundle. Without `log_path` nothing is logged.
 
-    `leave_stdin_open`: a client that goes away does not end the container's input.
+    `leave_stdin_open`: a client that goes away does not end the container's input. `checkpoint`: the processes that
+    criu wrote there go on, and there is nothing to be started.
     """
 
     container_id: str
@@ -39,6 +40,7 @@ class MonitorOptions:
     tty: bool = False
     stdin: bool = False
     leave_stdin_open: bool = False
+    checkpoint: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,8 @@ class Conmon:
             if isinstance(pid, Message):
                 if not pid.message:
                     raise await monitor.vanished()
+                if options.checkpoint:
+                    raise failures.restore_failed(pid.message)
                 command = await asyncio.to_thread(_command, options.bundle)
                 raise failures.create_failed(pid.message, command)
         except BaseException:
@@ -149,6 +153,8 @@ class Conmon:
         command = self._command(runtime, options.container_id, options.container_id, bundle)
         command += ["--exit-dir", str(self._exits)]
         command += ["--log-path", f"k8s-file:{options.log_path}" if options.log_path else "none"]
+        if options.checkpoint:
+            command += ["--restore", str(options.checkpoint)]
         # conmon ends a terminal's input for good when any client leaves; Docker never does.
         return command + _stream_flags(options.tty, options.stdin, options.leave_stdin_open or options.tty)
 

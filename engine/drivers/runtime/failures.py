@@ -34,6 +34,11 @@ def create_failed(text: str, command: str) -> RuntimeFailed:
     return RuntimeFailed(f"OCI runtime create failed: {reason}: unknown")
 
 
+def restore_failed(text: str) -> RuntimeFailed:
+    """Return the error for a container that could not be restored from a checkpoint."""
+    return RuntimeFailed(f"OCI runtime restore failed: {_plain(text)}: unknown")
+
+
 def start_failed(text: str) -> RuntimeFailed:
     """Return the error for a container that could not be started."""
     return RuntimeFailed(f"OCI runtime start failed: {_plain(text)}: unknown")

@@ -50,8 +50,8 @@ class LifecycleHandlers:
         """POST /containers/{name}/start."""
         await refuse_body(request, _START_WITH_BODY)
         name, directory = query.text(request, "checkpoint"), query.text(request, "checkpoint-dir")
-        await self._checkpoints.require_none(request["name"], name, directory)
-        await self._supervisor.start(request["name"])
+        checkpoint = await self._checkpoints.find(request["name"], name, directory)
+        await self._supervisor.start(request["name"], checkpoint)
         return reply.empty(204)
 
     async def stop(self, request: web.BaseRequest) -> web.StreamResponse:
