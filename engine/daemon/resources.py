@@ -17,10 +17,11 @@ from engine.domain.images.image_gc import GcPolicy, ImageGc
 from engine.domain.images.images import Images
 from engine.domain.images.pull import Stores
 from engine.domain.images.unpack import Unpacker
-from engine.domain.networks.networks import NetworkDrivers, Networks
+from engine.domain.networks.networks import NetworkDrivers, Networks, PluginDrivers
 from engine.domain.networks.settings import DEFAULT_MTU, DEFAULT_POOLS, AddressPool, NetworkSettings
 from engine.domain.plugins.authorize import Authorizers
 from engine.domain.plugins.directory import PluginDirectory
+from engine.domain.plugins.ipam_drivers import PluginIpamDrivers
 from engine.domain.plugins.log_drivers import PluginLogDrivers
 from engine.domain.plugins.network_drivers import PluginNetworkDrivers
 from engine.domain.plugins.table import PluginTable
@@ -71,7 +72,8 @@ async def build_resources(config: Config, drivers: Drivers) -> Resources:
     kernel = NetworkDrivers(drivers.netlink, drivers.firewall, drivers.host_ports)
     installed = await asyncio.to_thread(PluginTable, drivers.store)
     plugins = PluginDirectory(_plugin_places(config), installed)
-    networks = Networks(drivers.store, bus, kernel, network_settings(config), PluginNetworkDrivers(plugins))
+    remote = PluginDrivers(PluginNetworkDrivers(plugins), PluginIpamDrivers(plugins))
+    networks = Networks(drivers.store, bus, kernel, network_settings(config), remote)
     await networks.start()
     volume_drivers = PluginVolumeDrivers(plugins)
     images, announcer = Images(catalog, garbage, unpacker), Announcer(bus)

@@ -65,6 +65,7 @@ class Network(Struct, frozen=True, kw_only=True):
 
     `ipam` is what a client asked for, `pools` the subnets that the network has, complete with their gateways.
     `keeps_link`: its bridge, or the interface that it hangs on, was there before it and stays when it goes.
+    `pool_ids`: what an IPAM plugin calls its subnets, by subnet.
     `config_only`: nothing but settings, which networks take that name it in `config_from`.
     """
 
@@ -82,6 +83,7 @@ class Network(Struct, frozen=True, kw_only=True):
     options: dict[str, str] | None = None
     labels: dict[str, str] | None = None
     pools: list[IPAMPool] = []
+    pool_ids: dict[str, str] | None = None
     keeps_link: bool = False
     config_only: bool = False
     config_from: str = ""

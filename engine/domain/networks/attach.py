@@ -17,11 +17,12 @@ from engine.core.errors import WharfError
 from engine.core.model.container import Sandbox
 from engine.core.model.event import EventType
 from engine.domain.events.bus import EventBus
+from engine.domain.networks.allocate import Allocator
 from engine.domain.networks.embedded_dns import EmbeddedDns
 from engine.domain.networks.endpoints import Endpoint, Endpoints
 from engine.domain.networks.failures import InterfaceRefused, LinkFailed, PortRefused
 from engine.domain.networks.gateways import Gateways, choose, port_target
-from engine.domain.networks.plan import Planned, Planner, by_name, named_first
+from engine.domain.networks.plan import Planned, by_name, named_first
 from engine.domain.networks.ports import PortPublisher, Published, Target, exposed_ports
 from engine.domain.networks.remote import Leaving, RemoteEndpoints
 from engine.domain.networks.resolver import has_names
@@ -73,14 +74,14 @@ class Attacher:
         self,
         table: NetworkTable,
         endpoints: Endpoints,
-        planner: Planner,
+        allocator: Allocator,
         kernel: Kernel,
         bus: EventBus,
         remote: RemoteEndpoints,
     ) -> None:
         self._table = table
         self.endpoints = endpoints
-        self._planner = planner
+        self._allocator = allocator
         self._kernel = kernel
         self._bus = bus
         self.remote = remote
@@ -110,7 +111,7 @@ class Attacher:
     async def _attach(self, request: SandboxRequest, undo: AsyncExitStack) -> Attached:
         await self.detach(request.container_id)
         await self._torn_apart(request.container_id)
-        planned = self._plan(request, undo)
+        planned = await self._plan(request, undo)
         sandbox_id = ids.new_id()
         if [p.network.driver for p in planned] == ["host"]:
             live, sandbox = Live(request), Sandbox(id=sandbox_id, netns=self._kernel.netlink.path("default"))
@@ -127,13 +128,13 @@ class Attacher:
                 self.announce("connect", endpoint)
         return Attached(sandbox, by_name([p.endpoint for p in planned]))
 
-    def _plan(self, request: SandboxRequest, undo: AsyncExitStack) -> list[Planned]:
+    async def _plan(self, request: SandboxRequest, undo: AsyncExitStack) -> list[Planned]:
         wanted = named_first([(self._table.get(name), settings) for name, settings in request.networks.items()])
         planned: list[Planned] = []
         for network, settings in wanted:
             taken = [p.interface.name for p in planned if p.interface]
-            one = self._planner.plan(request, network, settings, taken)
-            undo.callback(self._planner.give_back, one.endpoint)
+            one = await self._allocator.plan(request, network, settings, taken)
+            undo.push_async_callback(self._allocator.give_back, one.endpoint)
             planned.append(one)
         return planned
 
@@ -247,7 +248,7 @@ class Attacher:
         await self._forget_udp(live.published)
         await self.remote.leave_all(leaving)
         for endpoint in endpoints:
-            self._planner.give_back(endpoint)
+            await self._allocator.give_back(endpoint)
 
     async def _forget_udp(self, published: Published) -> None:
         """Let the rules as they are now decide where UDP clients' packets go that were led elsewhere so far."""

@@ -7,11 +7,12 @@ import asyncio
 from collections.abc import Collection
 
 from engine.core.model.network import EndpointSettings, Network
+from engine.domain.networks.allocate import Allocator
 from engine.domain.networks.attach import Attacher, Kernel, Live, link_failure
 from engine.domain.networks.endpoints import Endpoint, Endpoints
 from engine.domain.networks.failures import AlreadyConnected, LinkFailed, NotConnected
 from engine.domain.networks.gateways import Gateways, Pair, choose, port_target
-from engine.domain.networks.plan import Planned, Planner
+from engine.domain.networks.plan import Planned
 from engine.domain.networks.ports import PortMap, Published, Target
 from engine.domain.networks.resolver import has_names
 from engine.domain.networks.sandbox import SandboxRequest
@@ -22,11 +23,11 @@ class Connector:
     """Changes the networks of running containers. The caller lets only one change of a container happen at a time."""
 
     def __init__(
-        self, table: NetworkTable, endpoints: Endpoints, planner: Planner, attacher: Attacher, kernel: Kernel
+        self, table: NetworkTable, endpoints: Endpoints, allocator: Allocator, attacher: Attacher, kernel: Kernel
     ) -> None:
         self._table = table
         self._endpoints = endpoints
-        self._planner = planner
+        self._allocator = allocator
         self._attacher = attacher
         self._kernel = kernel
 
@@ -36,11 +37,11 @@ class Connector:
             raise AlreadyConnected(request.name, network.name)
         live = self._attacher.live(request.container_id) or Live(request)
         taken = {e.settings.interface for e in self._endpoints.of_container(request.container_id)}
-        planned = self._planner.plan(request, network, wanted, taken - {""})
+        planned = await self._allocator.plan(request, network, wanted, taken - {""})
         try:
             planned = await self._plug(live, planned, taken - {""})
         except BaseException:
-            self._planner.give_back(planned.endpoint)
+            await asyncio.shield(self._allocator.give_back(planned.endpoint))
             raise
         self._endpoints.add(planned.endpoint)
         self._attacher.announce("connect", planned.endpoint)
@@ -87,7 +88,7 @@ class Connector:
             await self._unplug(live, endpoint)
         await self._attacher.remote.leave(endpoint)
         self._endpoints.remove(endpoint)
-        self._planner.give_back(endpoint)
+        await self._allocator.give_back(endpoint)
         self._attacher.announce("disconnect", endpoint)
         if live is not None:
             await self._settle(live, container_id)

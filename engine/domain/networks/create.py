@@ -20,6 +20,7 @@ from engine.domain.networks.create_rules import require_fitting_settings, requir
 from engine.domain.networks.driver import DriverSet, NetworkDriver
 from engine.domain.networks.failures import NetworkExists, NoPool, SettingsNotFound
 from engine.domain.networks.ipam import AddressSpace, IPNetwork
+from engine.domain.networks.remote_ipam import RemoteIpam
 from engine.domain.networks.request import NetworkRequest
 from engine.domain.networks.table import NetworkTable
 
@@ -34,8 +35,10 @@ class NetworkCreator:
         space: AddressSpace,
         bus: EventBus,
         defaults: Mapping[str, Mapping[str, str]],
+        ipam: RemoteIpam,
     ) -> None:
         """`defaults`: by driver, the options that networks get which a client does not set."""
+        self._ipam = ipam
         self._table = table
         self._drivers = drivers
         self._space = space
@@ -68,7 +71,11 @@ class NetworkCreator:
             self._table.reserve_name(network.name, network.id)
             undo.callback(self._table.free_name, network.name, network.id)
             undo.callback(self._space.release, network.id)
-            network = await driver.prepared(self._with_pools(network, driver, avoid))
+            if self._ipam.manages(network.ipam):
+                network = await self._with_remote_pools(network, driver, undo)
+            else:
+                network = self._with_pools(network, driver, avoid)
+            network = await driver.prepared(network)
             driver.require_pools(network)
             await self._table.intend(network)
             undo.push_async_callback(self._table.remove, network)
@@ -97,6 +104,13 @@ class NetworkCreator:
             labels=source.labels,
             config_from=source.name,
         )
+
+    async def _with_remote_pools(self, network: Network, driver: NetworkDriver, undo: AsyncExitStack) -> Network:
+        """Return the network with subnets that a plugin gives, of which our own are kept away."""
+        network = await self._ipam.pools(network, gateways=[v for v in (4, 6) if driver.has_gateway(network, v)])
+        undo.push_async_callback(self._ipam.release_pools, network)
+        self._space.take(network.id, [ip_network(pool.subnet) for pool in network.pools])
+        return network
 
     def _with_pools(self, network: Network, driver: NetworkDriver, avoid: Sequence[IPNetwork]) -> Network:
         """Return the network with all its subnets, those asked for and those that it lacks; they are taken then."""

@@ -10,15 +10,12 @@ from engine.domain.networks.failures import (
     NotJustSettings,
     OnlyOneInstance,
     OverlayNeedsSwarm,
-    PluginNotFound,
     PredefinedNetwork,
     ScopeNeedsSwarm,
     SettingsTwice,
 )
 from engine.domain.networks.ipam_rules import require_valid_pools
 from engine.domain.networks.request import NetworkRequest
-
-_IPAM_DRIVERS = ("", "default", "null")
 
 
 def require_valid(request: NetworkRequest) -> None:
@@ -33,8 +30,6 @@ def require_valid(request: NetworkRequest) -> None:
         raise OverlayNeedsSwarm
     if request.driver in ("host", "null") and not request.config_only:
         raise OnlyOneInstance(request.driver)
-    if request.ipam.driver not in _IPAM_DRIVERS:
-        raise PluginNotFound(request.ipam.driver)
     families = (options.enabled(request.options, 4, default=request.enable_ipv4), _has_ipv6(request))
     if not any(families):
         raise NoFamilyEnabled

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from engine.core.errors import Conflict, Forbidden, Internal, InvalidParameter, NotFound
 
+_NO_SLASH = "no '/'"
+
 
 class NetworkNotFound(NotFound):
     """No network has that name, id or id prefix."""
@@ -83,11 +85,39 @@ class GatewayTaken(Internal):
         super().__init__(f"failed to allocate gateway ({address}): Address already in use")
 
 
+class GatewayNotAllocated(Internal):
+    """An IPAM plugin gives no gateway."""
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(f"failed to allocate gateway ({address}): {reason}")
+
+
+class IpamRefused(Internal):
+    """An IPAM plugin says why it does not do what it is asked."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"remote: {reason}")
+
+
+class NoAddressReturned(Internal):
+    """An IPAM plugin answers without an address."""
+
+    def __init__(self) -> None:
+        super().__init__("no address returned")
+
+
+class UnusablePool(Internal):
+    """An IPAM plugin answers without a subnet. The text is that of Go's `netip`."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f'netip.ParsePrefix("{text}"): {"not a subnet" if "/" in text else _NO_SLASH}')
+
+
 class AuxiliaryAddressTaken(Internal):
     """An auxiliary address is the gateway's, or named twice; dockerd answers 500."""
 
-    def __init__(self, name: str, address: str) -> None:
-        super().__init__(f"failed to allocate secondary ip address ({name}:{address}): Address already in use")
+    def __init__(self, name: str, address: str, reason: str = "Address already in use") -> None:
+        super().__init__(f"failed to allocate secondary ip address ({name}:{address}): {reason}")
 
 
 class AddressInUse(Forbidden):

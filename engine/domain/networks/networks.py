@@ -4,7 +4,7 @@ import asyncio
 import ipaddress
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engine.core.errors import WharfError
 from engine.core.filters import Filters
@@ -14,6 +14,7 @@ from engine.core.model.network import EndpointSettings, IPAMPool, Network
 from engine.domain.events.bus import EventBus
 from engine.domain.networks import predefined, unique_local
 from engine.domain.networks.addresses import AddressBook
+from engine.domain.networks.allocate import Allocator, lease_key
 from engine.domain.networks.attach import Attacher, Kernel
 from engine.domain.networks.bridges import BridgeDriver
 from engine.domain.networks.connect import Connector
@@ -27,6 +28,7 @@ from engine.domain.networks.parents import IPVLAN, MACVLAN, ParentDriver
 from engine.domain.networks.plan import Planner
 from engine.domain.networks.ports import PortMap, PortPublisher
 from engine.domain.networks.remote import NetworkPlugins, NoNetworkPlugins, RemoteDriver, RemoteEndpoints
+from engine.domain.networks.remote_ipam import IpamPlugins, NoIpamPlugins, RemoteIpam
 from engine.domain.networks.request import NetworkRequest
 from engine.domain.networks.resolver import Names, Upstream
 from engine.domain.networks.restore import NetworkRestorer
@@ -53,6 +55,14 @@ class NetworkDrivers:
     host_ports: HostPorts
 
 
+@dataclass(frozen=True, slots=True)
+class PluginDrivers:
+    """Drivers that are plugins: of networks, of addresses."""
+
+    networks: NetworkPlugins = field(default_factory=NoNetworkPlugins)
+    ipam: IpamPlugins = field(default_factory=NoIpamPlugins)
+
+
 class Networks:
     """All networks. `start`, then `restore`, before anything else; `close` at the end."""
 
@@ -62,7 +72,7 @@ class Networks:
         bus: EventBus,
         drivers: NetworkDrivers,
         settings: NetworkSettings,
-        plugins: NetworkPlugins | None = None,
+        plugins: PluginDrivers | None = None,
     ) -> None:
         """`plugins` are the drivers that are not our own."""
         self._settings = settings
@@ -77,19 +87,22 @@ class Networks:
         self._bridges = BridgeDriver(
             drivers.netlink, drivers.firewall, self._table, self._book, direct_routing=settings.direct_routing
         )
-        remote = plugins or NoNetworkPlugins()
-        self._network_drivers = DriverSet(lambda name: RemoteDriver(name, remote, self._book))
+        remote = plugins or PluginDrivers()
+        self._ipam = RemoteIpam(remote.ipam, store)
+        self._network_drivers = DriverSet(lambda name: RemoteDriver(name, remote.networks, self._book))
         self._network_drivers.add("bridge", self._bridges)
         for kind in (MACVLAN, IPVLAN):
             self._network_drivers.add(kind.name, ParentDriver(kind, drivers.netlink, self._table, self._book))
         self._endpoints = Endpoints()
         kernel = self._kernel()
-        planner = Planner(self._network_drivers, self._book, self._tag)
+        allocator = Allocator(Planner(self._network_drivers, self._book, self._tag), self._ipam)
         self._dns = kernel.dns
         remote_endpoints = RemoteEndpoints(self._table, self._network_drivers)
-        self._attacher = Attacher(self._table, self._endpoints, planner, kernel, bus, remote_endpoints)
-        self._connector = Connector(self._table, self._endpoints, planner, self._attacher, kernel)
-        self._creator = NetworkCreator(self._table, self._network_drivers, self._space, bus, settings.network_options)
+        self._attacher = Attacher(self._table, self._endpoints, allocator, kernel, bus, remote_endpoints)
+        self._connector = Connector(self._table, self._endpoints, allocator, self._attacher, kernel)
+        self._creator = NetworkCreator(
+            self._table, self._network_drivers, self._space, bus, settings.network_options, self._ipam
+        )
         self._restorer = NetworkRestorer(self._table, self._book, self._bridges, self._attacher, kernel)
 
     def _kernel(self) -> Kernel:
@@ -175,6 +188,7 @@ class Networks:
     async def restore(self, running: dict[str, Container]) -> None:
         """Adopt what running containers have, set all rules, remove what nobody has. Raises OSError."""
         await self._restorer.restore(running, self._tag)
+        await self._ipam.restore({lease_key(e.container_id, e.network_id) for e in self._endpoints.all()})
         self._renames = asyncio.get_running_loop().create_task(self._follow_renames(), name="network-renames")
 
     async def attach(self, request: SandboxRequest) -> Attached:
@@ -212,6 +226,7 @@ class Networks:
         if driver := self._network_drivers.find(network.driver):
             await driver.bring_down(network)
         self._space.release(network.id)
+        await self._ipam.release_pools(network)
         await self._table.remove(network)
         self._bus.publish(EventType.NETWORK, "destroy", network.id, {"name": network.name, "type": network.driver})
 
@@ -273,6 +288,7 @@ class Networks:
             self._renames.cancel()
             await asyncio.gather(self._renames, return_exceptions=True)
         await self._attacher.settled()
+        await self._ipam.close()
         self._dns.close()
         self._drivers.firewall.close()
         self._drivers.host_ports.close()

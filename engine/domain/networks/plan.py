@@ -133,7 +133,7 @@ def _mac(network: Network, ipv4: str) -> str:
     """
     if network.driver == "ipvlan":
         return ""
-    return mac_of(ipv4) if ipv4 and network.driver == "bridge" else _random_mac()
+    return mac_of(ipv4) if ipv4 and network.driver == "bridge" else random_mac()
 
 
 def dns_names(request: SandboxRequest, network: Network, aliases: Sequence[str] | None) -> list[str] | None:
@@ -159,7 +159,8 @@ def _addresses(settings: EndpointSettings) -> list[str]:
     return [f"{address}/{length}" for address, length in found if address]
 
 
-def _random_mac() -> str:
+def random_mac() -> str:
+    """Return a MAC address of the locally administered kind."""
     octets = bytearray(secrets.token_bytes(6))
     octets[0] = (octets[0] | 0x02) & 0xFE
     return ":".join(f"{o:02x}" for o in octets)

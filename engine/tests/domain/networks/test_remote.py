@@ -5,7 +5,7 @@ import pytest
 from engine.core.errors import Internal
 from engine.core.model.network import EndpointSettings, PortBinding
 from engine.domain.networks.failures import EndpointRefused, PluginNotFound, RemoteRefused
-from engine.domain.networks.networks import NetworkDrivers, Networks
+from engine.domain.networks.networks import NetworkDrivers, Networks, PluginDrivers
 from engine.domain.networks.request import NetworkRequest
 from engine.domain.networks.settings import NetworkSettings
 from engine.drivers.netlink.interfaces import GivenLink
@@ -39,7 +39,7 @@ async def world(tmp_path):
     def again():
         settings = NetworkSettings(bridge="wharf9", bip="10.9.0.1/24", userland_proxy=False)
         drivers = NetworkDrivers(world.netlink, world.firewall, world.host_ports)
-        world.networks = Networks(world.store, world.bus, drivers, settings, world.plugins)
+        world.networks = Networks(world.store, world.bus, drivers, settings, PluginDrivers(world.plugins))
         return world.networks
 
     world.again = again

@@ -91,7 +91,6 @@ def _pool(**fields: str) -> IPAM:
             NetworkRequest("n", ipam=_pool(subnet="10.56.0.0/16", auxiliary_addresses={"a": "x"})),
             "invalid network config:\ninvalid auxiliary address a: invalid address",
         ),
-        (NetworkRequest("n", ipam=IPAM(driver="bogus")), 'plugin "bogus" not found'),
     ],
 )
 def test_what_cannot_be_made_is_refused_in_dockerds_words(request_: NetworkRequest, text: str) -> None:
