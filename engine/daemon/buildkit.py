@@ -33,6 +33,7 @@ from engine.domain.builder.entitlements import Permission, entitlements
 from engine.domain.builder.exporters.archives import ArchiveExporter
 from engine.domain.builder.exporters.files import LocalExporter, TarExporter
 from engine.domain.builder.frontend import DockerfileFrontend
+from engine.domain.builder.gateway import GatewayFrontend
 from engine.domain.builder.history import BuildHistory, Codec
 from engine.domain.builder.progress import ProgressEvent
 from engine.domain.builder.solver.reader import TreeReader
@@ -69,9 +70,10 @@ async def build_buildkit(
     codec = Codec(_kept_failure, _kept_progress)
     history = await asyncio.to_thread(BuildHistory, drivers.store, store.home / "history", codec)
     reader = TreeReader(builder.solver, drivers.confine)
+    dockerfiles = DockerfileFrontend(reader, builder.resolver)
     parts = Parts(
         solver=builder.solver,
-        frontends={"dockerfile.v0": DockerfileFrontend(reader, builder.resolver)},
+        frontends={"dockerfile.v0": dockerfiles, "gateway.v0": GatewayFrontend(dockerfiles)},
         exporters=_exporters(drivers, builder),
         cache_exporter=builder.cache_exporter,
         permit=Permission(entitlements(config.builder)),

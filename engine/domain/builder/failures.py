@@ -38,13 +38,20 @@ class ChecksumFailed(Internal):
 
 
 class VertexFailed(Internal):
-    """A vertex of the graph cannot be made. `cause` says why; `source` are the lines that ask for it."""
+    """A vertex of the graph cannot be made. `cause` says why; `source` are the lines that ask for it.
 
-    def __init__(self, digest: str, source: Sequence[SourceRange], cause: Exception) -> None:
-        super().__init__(worded(cause))
+    `purpose` is what it was to be made for, where that is not the build's result.
+    """
+
+    def __init__(self, digest: str, source: Sequence[SourceRange], cause: Exception, purpose: str = "") -> None:
+        super().__init__(f"failed to {purpose}: {worded(cause)}" if purpose else worded(cause))
         self.digest = digest
         self.source = source
         self.cause = cause
+
+    def when(self, purpose: str) -> "VertexFailed":
+        """Return the same failure, which says what the vertex was to be made for."""
+        return VertexFailed(self.digest, self.source, self.cause, purpose)
 
     @property
     def exit_code(self) -> int | None:

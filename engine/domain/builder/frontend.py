@@ -5,13 +5,12 @@ Does what BuildKit's `dockerui` and `dockerfile2llb` do, so that vertices, names
 
 import asyncio
 import itertools
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
 
-from engine.core.errors import InvalidParameter, NotImplementedHere, WharfError
+from engine.core.errors import InvalidParameter, WharfError
 from engine.core.model.image import Platform
 from engine.domain.builder.dockerfile.convert import image_config
 from engine.domain.builder.dockerfile.convert.convert import Conversion, convert, lint_options
@@ -22,6 +21,7 @@ from engine.domain.builder.dockerfile.failures import InstructionWrong, Lines, P
 from engine.domain.builder.dockerfile.lint import Lint, Violation
 from engine.domain.builder.dockerfile.parser import directives_of
 from engine.domain.builder.dockerfile.read import read
+from engine.domain.builder.dockerfile.syntax import require_built_in, syntax_of
 from engine.domain.builder.dockerfile.ui import subrequests
 from engine.domain.builder.dockerfile.ui.main_context import MainContext
 from engine.domain.builder.dockerfile.ui.named_contexts import Surroundings
@@ -37,7 +37,6 @@ from engine.domain.images.platforms import format_platform, normalize
 
 _CONFIG = "containerimage.config"
 _BASE_CONFIG = "containerimage.base.config"
-_SYNTAX = re.compile(r"(?:docker\.io/)?docker/dockerfile(?:-upstream)?(?::[^@]*)?(?:@.*)?")
 
 
 class SourceFailed(InvalidParameter):
@@ -54,13 +53,6 @@ class UnsupportedRequest(InvalidParameter):
     def __init__(self, name: str) -> None:
         super().__init__(f"unsupported request {name}")
         self.name = name
-
-
-class UnknownSyntax(NotImplementedHere):
-    """The Dockerfile wants another frontend than the built-in one."""
-
-    def __init__(self, image: str) -> None:
-        super().__init__(f"frontend {image} is not supported: only docker/dockerfile is built in")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,13 +168,9 @@ def _lint(options: Mapping[str, str], source: SourceFile) -> Lint:
 
 
 def _check_syntax(options: Mapping[str, str], source: SourceFile) -> None:
-    """The built-in frontend stands in for all releases of docker/dockerfile."""
-    wanted = options.get("build-arg:BUILDKIT_SYNTAX", "") or directives_of(source.data.decode("utf-8", "replace")).get(
-        "syntax", ""
-    )
-    image = wanted.split()[0] if wanted.split() else ""
-    if image and not _SYNTAX.fullmatch(image):
-        raise UnknownSyntax(image)
+    wanted = options.get("build-arg:BUILDKIT_SYNTAX", "") or syntax_of(source.data.decode("utf-8", "replace"))
+    if wanted:
+        require_built_in(wanted)
 
 
 def _failed(error: ParseFailed, source: SourceFile) -> InvalidParameter:

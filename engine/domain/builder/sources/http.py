@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from engine.domain.builder.failures import ChecksumWrong, DownloadFailed
+from engine.domain.builder.failures import ChecksumWrong, DownloadFailed, KeyFailed
 from engine.domain.builder.job import Job
 from engine.domain.builder.llb.ops import SourceOp
 from engine.domain.builder.snapshot import Snapshot
 from engine.domain.builder.solver.executors import Work
 from engine.domain.builder.sources.trees import SourceTrees, record_of
+from engine.drivers.registry.failures import RegistryUnreachable
 from engine.drivers.registry.fetch import Download, NotServed, download_with
 from engine.drivers.registry.transport import Transport
 
@@ -99,6 +100,8 @@ class HttpSource:
                 yield found
         except NotServed as error:
             raise DownloadFailed(error.status) from error
+        except RegistryUnreachable as error:
+            raise KeyFailed(error) from error
 
 
 def _key(work: Work) -> str:

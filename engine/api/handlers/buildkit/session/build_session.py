@@ -25,7 +25,8 @@ class NotOffered(NotFound):
     """The client does not serve what the build needs."""
 
     def __init__(self, path: str) -> None:
-        super().__init__(f"the client does not offer {path}")
+        known = path == file_sync.DIFF_COPY.path
+        super().__init__("no local sources enabled" if known else f"the client does not offer {path}")
 
 
 class BuildSession:

@@ -16,6 +16,7 @@ from engine.domain.builder.dockerfile.git_refs import parse_git_ref
 from engine.domain.builder.dockerfile.ignore import read_patterns
 from engine.domain.builder.dockerfile.ui.options import truth
 from engine.domain.builder.dockerfile.ui.trees import FrontendFailed, Trees
+from engine.domain.builder.failures import VertexFailed
 from engine.domain.builder.llb.ops import CopyAction, Description, Edge, SourceOp, Vertex
 from engine.domain.builder.result import FrontendRequest
 
@@ -100,7 +101,10 @@ class MainContext:
     async def _url(self, where: str) -> tuple[Edge, str]:
         shown = Description(custom_name="[internal] load remote build context")
         tree = Edge(Vertex(SourceOp(where, {"http.filename": "context"}), description=shown))
-        data = await self._trees.read(tree, "context")
+        try:
+            data = await self._trees.read(tree, "context")
+        except VertexFailed as error:
+            raise error.when("read downloaded context") from error
         if data is None:
             raise FrontendFailed("failed to read downloaded context")
         if not is_archive(data):
@@ -118,7 +122,10 @@ class MainContext:
 
     async def _read_dockerfile(self, tree: Edge) -> bytes:
         filename = self.origin.filename
-        data = await self._trees.read(tree, filename)
+        try:
+            data = await self._trees.read(tree, filename)
+        except VertexFailed as error:
+            raise error.when("read dockerfile") from error
         if data is None and posixpath.basename(filename) == _DOCKERFILE:
             data = await self._trees.read(tree, _lowered(filename))
         if data is None:
