@@ -18,7 +18,7 @@ _NAMES = {"WARNING": "warning", "CRITICAL": "fatal"}
 
 
 class _Lines(logging.Formatter):
-    """`time="…" level=info msg="…" module=…`, or the same as JSON."""
+    """`time="…" level=info msg="…" module=…`, or the same as JSON; what a plugin has printed comes with its ID."""
 
     def __init__(self, form: str) -> None:
         super().__init__()
@@ -30,9 +30,12 @@ class _Lines(logging.Formatter):
         message = record.getMessage()
         if record.exc_info:
             message = f"{message}\n{self.formatException(record.exc_info)}"
+        plugin = getattr(record, "plugin", "")
+        source = {"plugin": plugin} if plugin else {"module": record.name}
         if self._json:
-            return json.dumps({"time": when, "level": level, "msg": message, "module": record.name})
-        return f'time="{when}" level={level} msg={json.dumps(message, ensure_ascii=False)} module={record.name}'
+            return json.dumps({"time": when, "level": level, "msg": message, **source})
+        [(key, value)] = source.items()
+        return f'time="{when}" level={level} msg={json.dumps(message, ensure_ascii=False)} {key}={value}'
 
 
 def start(level: str, form: str) -> None:

@@ -128,6 +128,8 @@ int main(int argc, char **argv)
     int listener = socket(AF_UNIX, SOCK_STREAM, 0);
     if (getenv("DIE") && !strcmp(getenv("DIE"), "1"))
         return 7;
+    dprintf(1, "said %s\n", getenv("COLOUR") ? getenv("COLOUR") : "");
+    dprintf(2, "complained \"loudly\"\n");
     signal(SIGTERM, finish);
     signal(SIGCHLD, SIG_IGN);
     strcpy(address.sun_path, socket_path);

@@ -346,3 +346,14 @@ def test_it_outlives_the_daemon(cli: DockerCli, api: RawHttp, engine: Daemon, in
     assert (busy.status, busy.message) == (409, f"plugin {NAME} is in use")
     cli.ok("rm", "-f", "user")
     cli.ok("volume", "rm", "data")
+
+
+def test_what_it_prints_is_in_the_daemons_log(engine: Daemon, api: RawHttp, install: Install) -> None:
+    found = install(env=[{"name": "COLOUR", "value": "mauve"}])
+    enable(api)
+
+    def told(level: str, text: str) -> bool:
+        wanted = (f"level={level} ", f'msg="{text}"', f"plugin={found['Id']}")
+        return any(all(part in line for part in wanted) for line in engine.log().splitlines())
+
+    eventually(lambda: told("info", "said mauve") and told("error", r"complained \"loudly\""))

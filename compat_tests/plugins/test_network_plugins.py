@@ -22,6 +22,21 @@ def driver(engine: Daemon, keep: Callable[[Plugin], Plugin]) -> Iterator[Network
     engine.wipe()
 
 
+def test_info_names_the_drivers_of_networks(cli: DockerCli, api: RawHttp, driver: NetworkPlugin) -> None:
+    assert driver.name not in api.get("/info")["Plugins"]["Network"]
+    cli.ok("network", "create", "-d", driver.name, "nn")
+    assert driver.name in api.get("/info")["Plugins"]["Network"]
+
+
+def test_an_endpoint_is_asked_about_once(cli: DockerCli, api: RawHttp, driver: NetworkPlugin) -> None:
+    cli.ok("network", "create", "-d", driver.name, "nn")
+    cid = cli.ok("run", "-d", "--net", "nn", "busybox", "sleep", "600")
+    endpoint = api.get(f"/containers/{cid}/json")["NetworkSettings"]["Networks"]["nn"]["EndpointID"]
+    api.get("/networks/nn?verbose=1")
+    [asked] = driver.bodies("NetworkDriver.EndpointOperInfo")
+    assert asked["EndpointID"] == endpoint
+
+
 def test_a_network_is_described_to_its_plugin(cli: DockerCli, api: RawHttp, driver: NetworkPlugin) -> None:
     ipam = {
         "Config": [{"Subnet": "10.177.0.0/24", "AuxiliaryAddresses": {"x": "10.177.0.9"}}, {"Subnet": "fd00:177::/64"}]

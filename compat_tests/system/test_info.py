@@ -38,7 +38,7 @@ def test_fields_of_the_engine(api: RawHttp) -> None:
     assert info["DefaultRuntime"] in info["Runtimes"]
     assert info["Swarm"]["LocalNodeState"] == "inactive"
     assert "local" in info["Plugins"]["Volume"]
-    assert {"bridge", "host", "null"} <= set(info["Plugins"]["Network"])
+    assert {"bridge", "host", "ipvlan", "macvlan", "null"} <= set(info["Plugins"]["Network"])
     assert "json-file" in info["Plugins"]["Log"]
     assert "name=seccomp,profile=builtin" in info["SecurityOptions"]
     assert "127.0.0.0/8" in info["RegistryConfig"]["InsecureRegistryCIDRs"]

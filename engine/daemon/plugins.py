@@ -12,6 +12,7 @@ from engine.domain.images.downloads import Downloader
 from engine.domain.images.unpack import Unpacker
 from engine.domain.plugins.install import PluginInstaller
 from engine.domain.plugins.lifecycle import PluginLifecycle
+from engine.domain.plugins.output import PluginOutput
 from engine.domain.plugins.paths import PluginPaths
 from engine.domain.plugins.push import PluginPusher
 from engine.domain.plugins.runner import PluginMachinery, PluginRunner
@@ -47,7 +48,8 @@ async def build_plugins(config: Config, drivers: Drivers, resources: Resources) 
     stores = _stores(paths, drivers)
     await stores.start()
     facts = gather_facts(drivers.cgroups)
-    machinery = PluginMachinery(drivers.conmon, drivers.runtimes, drivers.cgroups, stores.overlay, paths, facts)
+    output = PluginOutput(paths, drivers.rotator, drivers.forwarders)
+    machinery = PluginMachinery(drivers.conmon, drivers.runtimes, drivers.cgroups, stores.overlay, paths, facts, output)
     table, bus = resources.installed, resources.bus
     downloader = Downloader(stores.content, config.max_concurrent_downloads or 3, config.max_download_attempts)
     return Plugins(

@@ -15,6 +15,7 @@ from engine.daemon.resources import Resources
 from engine.domain.builder.usage import CacheUsage
 from engine.domain.images.selection import Lister
 from engine.domain.images.sizes import Sizer
+from engine.domain.plugins import network_drivers
 from engine.domain.plugins.authorize import Authorizers
 from engine.domain.system.disk_usage import DiskUsageMeter
 from engine.domain.system.identity import engine_id
@@ -41,11 +42,18 @@ def build_system(
         resources.bus,
         Sources(
             count_images=lambda: len(catalog.images()),
-            plugins=lambda: PluginNames(
-                volume=["local", *resources.volume_drivers.names()], authorization=resources.authorizers.names
-            ),
+            plugins=lambda: _plugin_names(resources),
             devices=drivers.cdi.names,
         ),
+    )
+
+
+def _plugin_names(resources: Resources) -> PluginNames:
+    installed = [plugin.name for plugin in resources.plugins.installed(network_drivers.CAPABILITY)]
+    return PluginNames(
+        volume=["local", *resources.volume_drivers.names()],
+        network=[*installed, *(network.driver for network in resources.networks.all())],
+        authorization=resources.authorizers.names,
     )
 
 

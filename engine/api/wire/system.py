@@ -95,7 +95,7 @@ def _engine(info: Info) -> dict[str, Any]:
         "DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]],
         "Plugins": {
             "Volume": list(info.plugins.volume),
-            "Network": sorted(settings.network_drivers),
+            "Network": sorted({*settings.network_drivers, *info.plugins.network}),
             "Authorization": list(info.plugins.authorization) or None,
             "Log": sorted(settings.log_drivers),
         },

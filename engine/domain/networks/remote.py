@@ -148,6 +148,8 @@ class RemoteEndpoints:
             if driver := self._driver(one.network):
                 which = {"NetworkID": one.network.id, "EndpointID": one.endpoint.id}
                 await driver.call("ProgramExternalConnectivity", {**which, "Options": _ports(request)})
+                # What it answers shows nowhere; some drivers wait for the question, as dockerd asks it.
+                await self._tell(driver, one.endpoint, "EndpointOperInfo")
         return joined
 
     async def join(self, request: SandboxRequest, planned: Planned, sandbox: str, taken: Collection[str]) -> Planned:

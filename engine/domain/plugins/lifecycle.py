@@ -66,6 +66,7 @@ class PluginLifecycle:
 
     async def _restore(self, plugin: InstalledPlugin) -> None:
         if plugin.enabled and await asyncio.to_thread(monitor_lives, plugin.monitor_pid, plugin.id):
+            await self._runner.resume(plugin)
             self._serve(plugin)
             return
         await self._runner.release(plugin)

@@ -5,7 +5,7 @@ from typing import Any
 
 from engine.domain.plugins.directory import Plugin, PluginDirectory
 
-_CAPABILITY = "NetworkDriver"
+CAPABILITY = "NetworkDriver"
 
 
 class PluginNetworkDrivers:
@@ -17,12 +17,12 @@ class PluginNetworkDrivers:
 
     async def require(self, name: str) -> None:
         """Raise PluginNotFound, or another WharfError where the plugin cannot be used."""
-        plugin = await self._directory.get(name, _CAPABILITY)
+        plugin = await self._directory.get(name, CAPABILITY)
         if self._known.get(name) is not plugin:
-            await plugin.client.call(f"{_CAPABILITY}.GetCapabilities", {})
+            await plugin.client.call(f"{CAPABILITY}.GetCapabilities", {})
             self._known[name] = plugin
 
     async def call(self, name: str, method: str, arguments: Mapping[str, Any], *, patient: bool) -> dict[str, Any]:
         """Return a driver's answer. Raises WharfError."""
-        plugin = await self._directory.get(name, _CAPABILITY, patient=patient)
-        return await plugin.client.call(f"{_CAPABILITY}.{method}", arguments, patient=patient)
+        plugin = await self._directory.get(name, CAPABILITY, patient=patient)
+        return await plugin.client.call(f"{CAPABILITY}.{method}", arguments, patient=patient)

@@ -35,6 +35,10 @@ class PluginPaths:
         """Return what the plugin has as /run/docker/logging."""
         return self.run / plugin_id / "logging"
 
+    def output(self, plugin_id: str) -> Path:
+        """Return the file of what a run prints; it has a directory of its own."""
+        return self.run / plugin_id / "output" / "log"
+
     def rootfs(self, plugin_id: str) -> Path:
         """Return where its tree is mounted."""
         return self.data / "overlay" / plugin_id / "merged"

@@ -15,6 +15,7 @@ from engine.core.errors import WharfError
 from engine.core.model.plugin import InstalledPlugin
 from engine.domain.containers.spec.build import HostFacts
 from engine.domain.plugins.failures import PluginSilent
+from engine.domain.plugins.output import PluginOutput
 from engine.domain.plugins.paths import PluginPaths
 from engine.domain.plugins.spec import PluginSpecRequest, plugin_spec
 from engine.drivers.cgroups.cgroups import Cgroups
@@ -44,6 +45,7 @@ class PluginMachinery:
     overlay: OverlayDriver
     paths: PluginPaths
     facts: HostFacts
+    output: PluginOutput
 
 
 class PluginRunner:
@@ -76,7 +78,8 @@ class PluginRunner:
         spec = plugin_spec(await asyncio.to_thread(self._request, plugin, rootfs))
         bundle = self._paths.bundle(plugin.id)
         await asyncio.to_thread((bundle / "config.json").write_bytes, msgspec.json.encode(runtime.prepared(spec)))
-        monitored = await machinery.conmon.create(runtime, MonitorOptions(plugin.id, bundle))
+        output = await machinery.output.begin(plugin.id)
+        monitored = await machinery.conmon.create(runtime, MonitorOptions(plugin.id, bundle, output))
         await runtime.start(plugin.id, monitored.pid)
         return msgspec.structs.replace(plugin, pid=monitored.pid, monitor_pid=monitored.monitor_pid)
 
@@ -84,6 +87,7 @@ class PluginRunner:
         """Blocks; call in a thread."""
         self._paths.sockets(plugin.id).mkdir(mode=0o700, parents=True)
         self._paths.fifos(plugin.id).mkdir(mode=0o700)
+        self._paths.output(plugin.id).parent.mkdir(mode=0o700)
         if plugin.config.propagated_mount:
             propagated = self._paths.propagated(plugin.id)
             propagated.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -115,6 +119,10 @@ class PluginRunner:
         finally:
             ended.cancel()
 
+    async def resume(self, plugin: InstalledPlugin) -> None:
+        """Take up a run that an earlier daemon started."""
+        await self._machinery.output.resume(plugin.id)
+
     async def wait(self, plugin: InstalledPlugin) -> None:
         """Return when a plugin's run has ended."""
         await wait_exit(plugin.monitor_pid)
@@ -135,6 +143,7 @@ class PluginRunner:
         with contextlib.suppress(RuntimeFailed):
             await machinery.runtimes.get("").delete(plugin.id, force=True)
         machinery.conmon.forget(plugin.id)
+        await machinery.output.end(plugin.id)
         try:
             await machinery.overlay.unmount(plugin.id)
             await asyncio.to_thread(self._tidy, plugin)

@@ -61,7 +61,7 @@ class InfoSettings:
     cgroup_v2: bool = False
     cdi_spec_dirs: Sequence[str] = ()
     security_options: Sequence[str] = ("name=seccomp,profile=builtin",)
-    network_drivers: Sequence[str] = ("bridge", "host", "null")
+    network_drivers: Sequence[str] = ("bridge", "host", "ipvlan", "macvlan", "null")
     log_drivers: Sequence[str] = LOG_DRIVERS
     init_version: str = ""
     warnings: Sequence[str] = ()
@@ -85,6 +85,7 @@ class PluginNames:
     """The plugins in use, by what they are used for."""
 
     volume: Sequence[str] = ("local",)
+    network: Sequence[str] = ()
     authorization: Sequence[str] = ()
 
 

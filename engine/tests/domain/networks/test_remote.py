@@ -64,7 +64,7 @@ async def test_life(world):
     await world.networks.remove("nn")
     assert world.plugins.calls == [
         *("CreateNetwork", "CreateEndpoint", "Join", "ProgramExternalConnectivity"),
-        *("RevokeExternalConnectivity", "Leave", "DeleteEndpoint", "DeleteNetwork"),
+        *("EndpointOperInfo", "RevokeExternalConnectivity", "Leave", "DeleteEndpoint", "DeleteNetwork"),
     ]
 
 
