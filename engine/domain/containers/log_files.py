@@ -1,6 +1,7 @@
 """The logs of containers: where they are, how they are bounded, where they are sent, and `docker logs`."""
 
 import asyncio
+import dataclasses
 import logging
 import os
 from collections.abc import AsyncGenerator
@@ -88,9 +89,12 @@ class LogFiles:
     def _destination(self, container: Container) -> Destination | None:
         """Return where the log is sent, None where it is not. Raises ValueError."""
         config = container.host_config.log_config
+        found: Destination | None
         if drivers.is_plugin(config):
-            return self._plugins.destination(config.type, attributes.information(container))
-        return drivers.destination(container, os.uname().nodename)
+            found = self._plugins.destination(config.type, attributes.information(container))
+        else:
+            found = drivers.destination(container, os.uname().nodename)
+        return found and dataclasses.replace(found, buffer=drivers.buffered(config))
 
     def _bound(self, container_id: str, bounds: LogBounds) -> None:
         self._rotator.add(container_id, self._paths.log(container_id), self._paths.bundle(container_id) / "ctl", bounds)

@@ -188,6 +188,17 @@ class LogSequence:
         head = self._files[0].head() if self._files else b""
         return Mark(head, self._files[0].position - unused) if head else None
 
+    def left(self) -> int:
+        """Return about how many bytes there are to be read now; of what is packed and not open yet, as packed."""
+        if not self._files:
+            return 0
+        left = sum((log.size() if log.limit is None else log.limit) - log.position for log in self._files)
+        if self._follow and identity_of(self._path) != self._files[-1].identity:
+            later = _behind(open_all(self._path), self._files[-1])
+            left += sum(os.fstat(log.fd).st_size for log in later)
+            close_all(later)
+        return left
+
     def hold(self) -> None:
         """Open all that there is to read: the names are about to go."""
         known = {log.identity for log in self._files}

@@ -17,6 +17,7 @@ from engine.drivers.logs.forward.forwarder import Destination
 NONE = "none"
 _FILES = ("json-file", "local")
 _NATIVELY_READ = (*_FILES, "journald", "")
+_DEFAULT_BUFFER = 1_000_000
 _GENERAL = ("mode", "max-buffer-size", *files.CACHE_OPTIONS)
 Options = Mapping[str, str]
 
@@ -81,6 +82,14 @@ def _require_valid_mode(options: Options) -> None:
         parse_size(size)
     except ValueError as error:
         raise InvalidLogOption(f"error parsing option max-buffer-size: {error}") from error
+
+
+def buffered(config: LogConfig) -> int:
+    """Return how many bytes of messages may wait for a collector: 0 for all, unless `mode=non-blocking` says else."""
+    options = config.config or {}
+    if options.get("mode") != "non-blocking":
+        return 0
+    return max(parse_size(options["max-buffer-size"]), 1) if "max-buffer-size" in options else _DEFAULT_BUFFER
 
 
 def require_valid_defaults(config: LogConfig) -> None:

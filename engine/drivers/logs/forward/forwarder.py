@@ -7,6 +7,7 @@ not there yet holds up no container and costs no memory: its log waits in the fi
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 _SAVE_NANOSECONDS, _SAVE_BATCHES = 1_000_000_000, 4
 _LONGEST_WAIT = 30.0
 _STOP_SECONDS = 1.0
+_SLOW_SECONDS = 0.1
 _REMOVED_SECONDS = 10.0
 
 
@@ -32,6 +34,7 @@ class Destination:
 
     `lazy`: a collector that is not there does not fail a start. `acknowledged`: fluentd's. `retry_seconds` is the first
     wait for a collector that is gone. `failure` is how a start's failure is told; `{}` in it stands for the reason.
+    `buffer`: the bytes of messages that wait for a collector that does not keep up, where not all do (0).
     """
 
     route: Way
@@ -40,6 +43,7 @@ class Destination:
     acknowledged: bool = False
     retry_seconds: float = 1.0
     failure: str = "{}"
+    buffer: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,7 @@ class _Forwarder:
         self._stopping = asyncio.Event()
         self._saved, self._delivered = b"", b""
         self._saved_at, self._unsaved = 0, 0
+        self._busy = 0.0  # Seconds that the collector has taken since it last had all.
         loop = asyncio.get_running_loop()
         self._changes = Changes(files.log.parent, self._over)
         self._task = loop.create_task(self._run(), name=f"log-forwarder-{files.container_id[:12]}")
@@ -194,8 +199,11 @@ class _Forwarder:
     async def _deliver_all(self) -> None:
         while True:
             last = self._changes.arm()
-            while not self._stopping.is_set() and (batch := await asyncio.to_thread(self._source.next)):
+            while not self._stopping.is_set() and (batch := await asyncio.to_thread(self._source.next, self._limit())):
+                began = time.monotonic()
                 await self._deliver(batch)
+                self._busy += time.monotonic() - began
+            self._busy = 0.0
             if self._stopping.is_set():
                 return
             if last:
@@ -204,6 +212,10 @@ class _Forwarder:
                 return
             await self._save()
             await self._changes.wait(times.now() + _SAVE_NANOSECONDS if self._delivered != self._saved else 0)
+
+    def _limit(self) -> int:
+        """Return how much may wait: a burst that the collector has yet to see is not its fault."""
+        return self._destination.buffer if self._busy > _SLOW_SECONDS else 0
 
     async def _deliver(self, batch: Batch) -> None:
         """Send until it is sent."""

@@ -40,6 +40,23 @@ class Batch:
     position: bytes
 
 
+@dataclass(slots=True)
+class _Backlog:
+    """What had piled up at some moment: `left` bytes of records are still to be read, of messages `room` may go out."""
+
+    left: int
+    room: int
+
+    def kept(self, read: int, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Return those of the entries, from `read` bytes of records, that still have room: the older ones."""
+        self.left -= read
+        for count, entry in enumerate(entries):
+            if self.room <= 0:
+                return entries[:count]
+            self.room -= len(entry.line)
+        return entries
+
+
 class Source:
     """Reads a log. All methods block and may wait for each other; call them in a thread."""
 
@@ -52,20 +69,34 @@ class Source:
         self._carry = b""
         self._mark: Mark | None = None
         self._time, self._known_time = b"", b""
+        self._backlog: _Backlog | None = None
         self._lock = threading.Lock()
         self._closed = False
 
-    def next(self) -> Batch | None:
-        """Return the next packets, None where there are no more for now. Raises OSError."""
+    def next(self, limit: int = 0) -> Batch | None:
+        """Return the next packets, None where there are no more for now. Raises OSError.
+
+        Where more than `limit` bytes of messages have piled up, the oldest ones that make up so many are given, and the
+        younger ones are dropped, as by a full buffer (moby, `daemon/logger/ring.go`). 0: none is.
+        """
         with self._lock:
             while not self._closed:
+                self._look_back(limit)
                 data = self._opened().read(_BLOCK)
                 if not data:
+                    self._backlog = None
                     return None
                 entries = self._entries(data)
+                kept = self._backlog.kept(len(data), entries) if self._backlog else entries
                 if entries:
-                    return self._batch(entries)
+                    return self._batch(kept)
         return None
+
+    def _look_back(self, limit: int) -> None:
+        if self._backlog is not None and self._backlog.left <= 0:
+            self._backlog = None
+        if limit and self._backlog is None and (left := self._opened().left()) > limit:
+            self._backlog = _Backlog(left, limit)
 
     def rest(self) -> Batch | None:
         """Return what is left of lines that will never end: the container is over."""
