@@ -13,9 +13,7 @@ _SCRIPT = f"""
 until [ -e /begin ]; do sleep 0.1; done
 seq 1 {_LINES} | sed 's/$/ {"x" * 90}/'
 touch /written
-until [ -e /end ]; do sleep 0.1; done
-echo later
-sleep 600
+while sleep 0.1; do echo later; done
 """
 
 
@@ -28,11 +26,10 @@ def test_what_has_no_room_is_dropped(cli: DockerCli, stream: Callable[..., Strea
     cli.ok("exec", "web", "touch", "/begin")
     eventually(lambda: cli.run("exec", "web", "test", "-e", "/written").code == 0, 30, "all is written")
     collector.resume()
-    cli.ok("exec", "web", "touch", "/end")
-    eventually(lambda: collector.received.rstrip().endswith(b"later"), 30, "the collector has the last line")
+    eventually(lambda: collector.received.rstrip().endswith(b"later"), 30, "the collector has later lines")
     numbers = [int(n) for n in re.findall(rb"(\d+) x{90}", collector.received)]
     assert numbers[:100] == list(range(1, 101))
     assert numbers == sorted(set(numbers))
     # What the socket holds, and the buffer.
     assert len(numbers) < _LINES // 4
-    assert cli.ok("logs", "--tail", "2", "web").splitlines()[0] == f"{_LINES} {'x' * 90}"
+    assert f"{_LINES} {'x' * 90}\n" in cli.ok("logs", "--tail", "5000", "web")
