@@ -8,6 +8,7 @@ import threading
 import urllib.parse
 import urllib.request
 from collections import Counter
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,7 @@ class StubRegistry:
     `cut[digest] = [n, …]`: the next answers with that blob end after n bytes. `gate`, while cleared, holds back the
     `held` blobs, from the `held_from[digest]`-th byte on. `wrong` blobs are served with their last byte changed. `token`:
     the bearer token that is demanded. `status`, where set, is the answer to everything. It can be used as an HTTP proxy:
-    then it serves whatever host is asked for. `results` are what a search finds.
+    then it serves whatever host is asked for. `results` are what a search finds. `rude[path]` answers instead of it.
     """
 
     def __init__(self, namespaces: Namespaces, token: str = "") -> None:
@@ -114,10 +115,12 @@ class StubRegistry:
         self.fetched: Counter[str] = Counter()
         self.ranges: list[str] = []
         self.seen: list[str] = []
+        self.headers: list[dict[str, str]] = []
         self.held: set[str] = set()
         self.held_from: dict[str, int] = {}
         self.status = 0
         self.results: list[dict[str, Any]] | None = None
+        self.rude: dict[str, Callable[[BaseHTTPRequestHandler], None]] = {}
         self.gate = threading.Event()
         self.gate.set()
         self.token = token
@@ -174,6 +177,9 @@ class _StubHandler(BaseHTTPRequestHandler):
             self._answer(200, "application/json", json.dumps(found).encode())
         elif self.registry.status:
             self._answer(self.registry.status, "application/json", _error("UNKNOWN", "as told"))
+        elif rude := self.registry.rude.get(urllib.parse.urlsplit(self.path).path):
+            self.registry.headers.append(dict(self.headers))
+            rude(self)
         else:
             self._get()
 

@@ -110,6 +110,11 @@ def parse(text: str) -> Reference:
     return Reference(domain, path, tag, digest)
 
 
+def is_tag(text: str) -> bool:
+    """Tell whether a text can be a tag."""
+    return _TAG.fullmatch(text) is not None
+
+
 def is_digest(text: str) -> bool:
     """Tell whether `text` is a well-formed digest such as `sha256:…`."""
     return _DIGEST.fullmatch(text) is not None

@@ -24,6 +24,7 @@ class Descriptor(Struct, frozen=True, kw_only=True):
     platform: Platform | None = None
     annotations: dict[str, str] | None = None
     artifact_type: str = ""
+    urls: list[str] | None = None
 
 
 class HistoryEntry(Struct, frozen=True, kw_only=True):

@@ -44,6 +44,7 @@ class _Descriptor(Struct, rename="camel"):
     platform: _Platform | None = None
     annotations: dict[str, str] | None = None
     artifact_type: str = ""
+    urls: list[str] | None = None
 
 
 class _Document(Struct, rename="camel"):
@@ -124,6 +125,7 @@ def _descriptor(found: _Descriptor) -> Descriptor:
         platform=_platform(found.platform),
         annotations=found.annotations,
         artifact_type=found.artifact_type,
+        urls=found.urls,
     )
 
 
@@ -169,6 +171,8 @@ def descriptor_json(descriptor: Descriptor) -> dict[str, object]:
         found["annotations"] = descriptor.annotations
     if descriptor.artifact_type:
         found["artifactType"] = descriptor.artifact_type
+    if descriptor.urls:
+        found["urls"] = descriptor.urls
     return found
 
 

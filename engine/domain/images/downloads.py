@@ -17,6 +17,7 @@ from engine.drivers.registry.failures import (
     AccessDenied,
     CredentialsRefused,
     InvalidChallenge,
+    NotFetched,
     UnexpectedStatus,
 )
 from engine.drivers.storage.content import ContentStore
@@ -140,7 +141,7 @@ class Downloader:
         download.received = ingest.offset
         if ingest.offset >= size:
             return
-        async with origin.blob(download.descriptor.digest, ingest.offset) as chunks:
+        async with origin.blob(download.descriptor, ingest.offset) as chunks:
             async for chunk in chunks:
                 if ingest.offset + len(chunk) > size:
                     await ingest.restart()
@@ -160,6 +161,6 @@ class Downloader:
 
 def _is_final(error: WharfError) -> bool:
     """Tell whether trying again is pointless."""
-    if isinstance(error, UnexpectedStatus):
+    if isinstance(error, UnexpectedStatus | NotFetched):
         return not error.is_temporary
     return isinstance(error, _FINAL)

@@ -23,6 +23,6 @@ class Origin(Protocol):
         """Return a small blob. Raises WharfError."""
         ...
 
-    def blob(self, digest: str, offset: int) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+    def blob(self, descriptor: Descriptor, offset: int) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Give a blob's bytes from `offset` on. Raises WharfError."""
         ...

@@ -5,7 +5,7 @@ later ones still arrive.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from engine.core.errors import NotFound, WharfError
@@ -89,8 +89,8 @@ class Puller:
         target = await _resolve(repository, reference)
         with self._stores.garbage.lease(resumable=True) as lease:
             work = Fetch(self._stores, repository, self._downloader, lease)
-            stored = await work.describe(target, wanted)
-            await sink(Note(f"Pulling from {reference.path}", reference.tag or reference.familiar))
+            note = Note(f"Pulling from {reference.path}", reference.tag or reference.familiar)
+            stored = await work.describe(target, wanted, lambda: sink(note))
             image = stored.images[0]
             await work.bring(image, sink)
             # A client that leaves now must not leave the image half recorded.
@@ -144,15 +144,14 @@ class Fetch:
         self._downloader = downloader
         self._lease = lease
 
-    async def describe(self, target: Descriptor, wanted: Platform) -> StoredImage:
-        """Fetch the documents: index, manifest, configuration."""
-        document = documents.parse(await self._document(target, manifest=True), target.media_type)
-        manifests = [target]
-        chosen, manifest = target, document
-        if isinstance(document, Index):
-            manifests = document.manifests
-            chosen = choose_manifest(document, wanted)
-            manifest = documents.parse(await self._document(chosen, manifest=True), chosen.media_type)
+    async def describe(
+        self, target: Descriptor, wanted: Platform, begin: Callable[[], Awaitable[None]] | None = None
+    ) -> StoredImage:
+        """Fetch the documents: index, manifest, configuration. `begin`: called when it is clear which manifest."""
+        manifests, chosen = await self._choose(target, wanted)
+        if begin is not None:
+            await begin()
+        manifest = documents.parse(await self._document(chosen, manifest=True), chosen.media_type)
         if not isinstance(manifest, Manifest):
             raise MalformedImage("invalid index: an index within an index")
         require_layers(manifest)
@@ -160,6 +159,14 @@ class Fetch:
         image = read_image(target, chosen, manifest, config)
         sources = [self._origin.name]
         return StoredImage(target=target, manifests=manifests, images=[image], sources=sources)
+
+    async def _choose(self, target: Descriptor, wanted: Platform) -> tuple[list[Descriptor], Descriptor]:
+        """Return all manifests, and the one for a platform."""
+        if target.media_type not in documents.MANIFESTS:
+            document = documents.parse(await self._document(target, manifest=True), target.media_type)
+            if isinstance(document, Index):
+                return document.manifests, choose_manifest(document, wanted)
+        return [target], target
 
     async def _document(self, descriptor: Descriptor, *, manifest: bool) -> bytes:
         await self._lease.blob(descriptor.digest)

@@ -5,21 +5,25 @@ from pathlib import Path
 from engine.core.errors import Internal, InvalidParameter, NotFound, Unauthorized
 from engine.drivers.registry.answers import worded
 
+NO_CONTENT = "failed to copy: httpReadSeeker: failed open: "
+
 
 class RegistryUnreachable(Internal):
     """No answer: name resolution, connection, TLS, time-out."""
 
-    def __init__(self, method: str, url: str, cause: str) -> None:
+    def __init__(self, method: str, url: str, cause: str, *, temporary: bool = True) -> None:
         super().__init__(f'{method.capitalize()} "{url}": {cause}')
         self.cause = cause
+        self.is_temporary = temporary
 
 
 class UnexpectedStatus(Internal):
-    """An answer that is none of those expected."""
+    """An answer that is none of those expected. `told`: what the registry says about it, which counts more."""
 
-    def __init__(self, method: str, url: str, status: str, detail: str = "") -> None:
-        more = f": {detail}" if detail else ""
-        super().__init__(f"unexpected status from {method} request to {url}: {status}{more}")
+    def __init__(self, method: str, url: str, status: str, told: str = "") -> None:
+        unexpected = f"unexpected status from {method} request to {url}: {status}"
+        super().__init__(f"error from registry: {told}" if told else unexpected)
+        self.told = told
         self.is_unauthorized = status.startswith("401")
         self.is_temporary = status.startswith(("5", "408", "429"))
 
@@ -32,10 +36,16 @@ class ManifestNotFound(NotFound):
 
 
 class ContentNotFound(NotFound):
-    """The registry has no such blob."""
+    """The registry has no such manifest or blob."""
 
-    def __init__(self, url: str) -> None:
-        super().__init__(f"content at {url} not found: not found")
+
+class NotFetched(Internal):
+    """Content did not begin to come."""
+
+    def __init__(self, error: "RegistryUnreachable | UnexpectedStatus") -> None:
+        request = "failed to do request: " if isinstance(error, RegistryUnreachable) else ""
+        super().__init__(f"{NO_CONTENT}{request}{error}")
+        self.is_temporary = error.is_temporary
 
 
 class RepositoryNotFound(NotFound):
@@ -99,6 +109,13 @@ class ResponseTooLarge(Internal):
 
     def __init__(self, url: str, limit: int) -> None:
         super().__init__(f"answer of {url} is larger than {limit} bytes")
+
+
+class InvalidDigest(Internal):
+    """A header's digest is none. `reason`: in the words of Go's digest package."""
+
+    def __init__(self, digest: str, reason: str) -> None:
+        super().__init__(f'"{digest[:200]}" in header not a valid digest: {reason}')
 
 
 class MalformedAnswer(Internal):

@@ -4,8 +4,8 @@ Each question goes to the mirrors in turn, then to the registry itself, which al
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -15,13 +15,18 @@ import msgspec
 from engine.core import digest as digests
 from engine.core.errors import WharfError
 from engine.core.model.image import Descriptor
-from engine.core.references import Reference
+from engine.core.references import Reference, is_tag
+from engine.drivers.registry.answers import told_in
 from engine.drivers.registry.authorize import Authorizer
 from engine.drivers.registry.credentials import ANONYMOUS, Credentials
 from engine.drivers.registry.failures import (
+    NO_CONTENT,
     ContentNotFound,
+    InvalidDigest,
     MalformedAnswer,
     ManifestNotFound,
+    NotFetched,
+    RegistryUnreachable,
     RepositoryNotFound,
     ResponseTooLarge,
     TransferInterrupted,
@@ -42,7 +47,8 @@ _MANIFEST_TYPES = (
     "*/*",
 )
 _ACCEPT = {"Accept": ", ".join(_MANIFEST_TYPES)}
-_MAX_TAG_PAGES = 1000
+_MAX_TAG_PAGES, _MAX_TAGS = 1000, 100_000
+_MAX_URLS = 10
 _BUSY = (408, 429, 502, 503, 504)
 _FIRST_PAUSE, _LAST_PAUSE, _MAX_WAIT = 0.25, 2.0, 20.0
 
@@ -137,22 +143,44 @@ class Repository:
         return await self._first(lambda source: _resolve(source, reference))
 
     async def manifest(self, descriptor: Descriptor) -> bytes:
-        """Return a manifest's or index's bytes; the caller verifies them."""
-        return await self._first(lambda source: _manifest(source, descriptor.digest))
+        """Return a manifest's or index's bytes; the caller verifies them. Raises ContentNotFound, NotFetched, …"""
+        with _fetching():
+            return await self._first(lambda source: _manifest(source, descriptor.digest))
 
     async def document(self, descriptor: Descriptor) -> bytes:
-        """Return a small blob (a configuration); the caller verifies it."""
-        return await self._first(lambda source: _document(source, descriptor.digest))
+        """Return a small blob (a configuration); the caller verifies it. Raises ContentNotFound, NotFetched, …"""
+        with _fetching():
+            return await self._first(lambda source: _document(source, descriptor))
 
     @asynccontextmanager
-    async def blob(self, digest: str, offset: int) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Give a blob's bytes from `offset` on. Raises ContentNotFound, …; the iterator raises TransferInterrupted."""
-        response = await self._first(lambda source: _open_blob(source, digest, offset))
+    async def blob(self, descriptor: Descriptor, offset: int) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Give a blob's bytes from `offset` on.
+
+        Raises ContentNotFound, NotFetched, …; the iterator raises TransferInterrupted.
+        """
+        with _fetching():
+            response = await self._elsewhere(descriptor, offset)
+            if response is None:
+                response = await self._first(lambda source: _open_blob(source, descriptor, offset))
         try:
             skip = offset if response.status == 200 else 0
             yield chunks_of(response, skip)
         finally:
             response.close()
+
+    async def _elsewhere(self, descriptor: Descriptor, offset: int) -> aiohttp.ClientResponse | None:
+        """Open what a descriptor says to be elsewhere too ("foreign" layers). These places are shown no credentials."""
+        for url in (descriptor.urls or ())[:_MAX_URLS]:
+            if not url.startswith(("http://", "https://")):
+                continue
+            try:
+                response = await self._transport.send(Endpoint(url=url, domain=""), "GET", url, _range(offset))
+            except RegistryUnreachable:
+                continue
+            if response.status in (200, 206 if offset else 200):
+                return response
+            response.close()
+        return None
 
     @property
     def tags_url(self) -> str:
@@ -160,7 +188,7 @@ class Repository:
         return self._transport.url(self.origin.endpoint, f"/v2/{self._reference.path}/tags/list")
 
     async def tags(self) -> list[str]:
-        """Return all tags. Raises RepositoryNotFound, …"""
+        """Return all tags; what can be none is left out. Raises RepositoryNotFound, MalformedAnswer, …"""
         source, path, found = self.origin, "tags/list", list[str]()
         for _ in range(_MAX_TAG_PAGES):
             async with await source.send("GET", path, {}) as response:
@@ -169,12 +197,14 @@ class Repository:
                 _require(response, "GET", (200,))
                 found += _tags_in(await read_document(response), str(response.url))
                 following = response.links.get("next")
+            if len(found) > _MAX_TAGS:
+                raise MalformedAnswer(self.tags_url, f"more than {_MAX_TAGS} tags")
             if not following:
                 break
             path = str(following["url"])
             if urlsplit(path).netloc != urlsplit(str(response.url)).netloc:
                 break
-        return found
+        return list(dict.fromkeys(found))
 
 
 def _meant_for(credentials: Credentials, reference: Reference) -> bool:
@@ -192,6 +222,8 @@ async def _resolve(source: Source, reference: Reference) -> Descriptor:
         media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
         digest = response.headers.get("Docker-Content-Digest", "")
         size = int(response.headers.get("Content-Length", "0") or 0)
+    if digest and (reason := digests.problem_of(digest)):
+        raise InvalidDigest(digest, reason)
     if reference.digest and digest and digest != reference.digest:
         raise MalformedAnswer(str(response.url), f"digest {digest} for {reference.digest}")
     digest = digest or reference.digest
@@ -208,29 +240,52 @@ async def _manifest(source: Source, digest: str) -> bytes:
 async def _manifest_and_type(source: Source, wanted: str) -> tuple[bytes, str]:
     async with await source.send("GET", f"manifests/{wanted}", _ACCEPT) as response:
         if response.status == 404:
-            raise ContentNotFound(str(response.url))
-        _require(response, "GET", (200,))
+            raise ContentNotFound(f"{NO_CONTENT}content at {response.url} not found: not found")
+        if response.status != 200:
+            raise await unexpected(response, "GET")
         return await read_document(response), response.headers.get("Content-Type", "").partition(";")[0].strip()
 
 
-async def _document(source: Source, digest: str) -> bytes:
-    response = await _open_blob(source, digest, 0)
+async def _document(source: Source, descriptor: Descriptor) -> bytes:
+    response = await _open_blob(source, descriptor, 0)
     async with response:
         return await read_document(response)
 
 
-async def _open_blob(source: Source, digest: str, offset: int) -> aiohttp.ClientResponse:
-    headers = {"Range": f"bytes={offset}-"} if offset else {}
-    response = await source.send("GET", f"blobs/{digest}", headers)
-    if response.status == 404:
-        response.close()
-        raise ContentNotFound(str(response.url))
+async def _open_blob(source: Source, descriptor: Descriptor, offset: int) -> aiohttp.ClientResponse:
+    response = await source.send("GET", f"blobs/{descriptor.digest}", _range(offset))
+    if response.status in (200, 206 if offset else 200):
+        return response
+    async with response:
+        if response.status == 404:
+            what = f"could not fetch content descriptor {descriptor.digest} ({descriptor.media_type})"
+            raise ContentNotFound(f"{NO_CONTENT}{what} from remote: not found")
+        raise await unexpected(response, "GET")
+
+
+def _range(offset: int) -> dict[str, str]:
+    return {"Range": f"bytes={offset}-"} if offset else {}
+
+
+@contextmanager
+def _fetching() -> Iterator[None]:
+    """Say of what goes wrong that it did so before any content came; what the registry itself says stays as it is."""
     try:
-        _require(response, "GET", (200, 206) if offset else (200,))
-    except UnexpectedStatus:
-        response.close()
-        raise
-    return response
+        yield
+    except RegistryUnreachable as error:
+        raise NotFetched(error) from error
+    except UnexpectedStatus as error:
+        if error.told:
+            raise
+        raise NotFetched(error) from error
+
+
+async def unexpected(response: aiohttp.ClientResponse, method: str) -> UnexpectedStatus:
+    """Return the error of an answer, with what the registry says about it."""
+    told = ""
+    with suppress(WharfError):
+        told = told_in(await read_document(response))
+    return UnexpectedStatus(method, str(response.url), f"{response.status} {response.reason}", told)
 
 
 async def chunks_of(response: aiohttp.ClientResponse, skip: int) -> AsyncIterator[bytes]:
@@ -269,4 +324,4 @@ def _tags_in(body: bytes, url: str) -> list[str]:
     except msgspec.DecodeError as error:
         raise MalformedAnswer(url, "no JSON") from error
     tags = answer.get("tags") if isinstance(answer, dict) else None
-    return [t for t in tags or [] if isinstance(t, str)]
+    return [t for t in tags or [] if isinstance(t, str) and is_tag(t)]

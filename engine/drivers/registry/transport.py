@@ -100,11 +100,11 @@ class Transport:
                 return response
             response.release()
             url = urljoin(url, target)
-            if urlsplit(url).scheme not in ("http", "https"):
-                raise RegistryUnreachable(method, url, "unsupported protocol scheme")
+            if (scheme := urlsplit(url).scheme) not in ("http", "https"):
+                raise RegistryUnreachable(method, url, f'unsupported protocol scheme "{scheme}"', temporary=False)
             if _origin(url) != origin:
                 headers = {k: v for k, v in headers.items() if k.lower() not in _SECRETS}
-        raise RegistryUnreachable(method, url, f"stopped after {_MAX_REDIRECTS} redirects")
+        raise RegistryUnreachable(method, target, f"stopped after {_MAX_REDIRECTS} redirects", temporary=False)
 
     async def _once(
         self, endpoint: Endpoint, method: str, url: str, headers: Mapping[str, str], data: Any

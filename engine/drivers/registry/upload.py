@@ -1,6 +1,5 @@
 """Blobs and manifests to a registry (OCI distribution specification, "Push")."""
 
-import contextlib
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -8,17 +7,16 @@ import aiohttp
 
 from engine.core.errors import WharfError
 from engine.core.model.image import Descriptor
-from engine.drivers.registry.answers import error_in, worded
 from engine.drivers.registry.blob_body import Advance, BlobBody
-from engine.drivers.registry.failures import MalformedAnswer, UnexpectedStatus
-from engine.drivers.registry.repository import Source, read_document
+from engine.drivers.registry.failures import MalformedAnswer
+from engine.drivers.registry.repository import Source, unexpected
 
 
 async def has_blob(source: Source, digest: str) -> bool:
     """Tell whether the registry has the blob already. Raises UnexpectedStatus, AccessDenied, RegistryUnreachable."""
     async with await source.send("HEAD", f"blobs/{digest}", {}) as response:
         if response.status not in (200, 404):
-            raise await _unexpected(response, "HEAD")
+            raise await unexpected(response, "HEAD")
         return response.status == 200
 
 
@@ -43,20 +41,20 @@ async def put_blob(source: Source, path: Path, descriptor: Descriptor, advance: 
     """Send a blob's file. Raises UnexpectedStatus, AccessDenied, RegistryUnreachable, OSError."""
     async with await source.send("POST", "blobs/uploads/", {}, b"") as response:
         if response.status != 202:
-            raise await _unexpected(response, "POST")
+            raise await unexpected(response, "POST")
         location = _location(response)
     url = f"{location}{'&' if '?' in location else '?'}digest={descriptor.digest}"
     headers = {"Content-Type": "application/octet-stream", "Content-Length": str(descriptor.size)}
     async with await source.send("PUT", url, headers, lambda: BlobBody(path, descriptor.size, advance)) as response:
         if response.status != 201:
-            raise await _unexpected(response, "PUT")
+            raise await unexpected(response, "PUT")
 
 
 async def put_manifest(source: Source, tag: str, media_type: str, data: bytes) -> None:
     """Send a manifest or index under a tag or its digest. Raises UnexpectedStatus, AccessDenied, …"""
     async with await source.send("PUT", f"manifests/{tag}", {"Content-Type": media_type}, data) as response:
         if response.status not in (200, 201, 202):
-            raise await _unexpected(response, "PUT")
+            raise await unexpected(response, "PUT")
 
 
 def _location(response: aiohttp.ClientResponse) -> str:
@@ -64,12 +62,3 @@ def _location(response: aiohttp.ClientResponse) -> str:
     if not location:
         raise MalformedAnswer(str(response.url), "no Location")
     return urljoin(str(response.url), location)
-
-
-async def _unexpected(response: aiohttp.ClientResponse, method: str) -> UnexpectedStatus:
-    """Return the error with what the registry says about it."""
-    code, message = "", ""
-    with contextlib.suppress(WharfError):
-        code, message = error_in(await read_document(response))
-    detail = f"{worded(code)}: {message}" if code else ""
-    return UnexpectedStatus(method, str(response.url), f"{response.status} {response.reason}", detail)

@@ -28,7 +28,9 @@ class SizeMismatch(Internal):
     """More or less arrived than the descriptor says."""
 
     def __init__(self, digest: str, wanted: int, found: int) -> None:
-        super().__init__(f"unexpected commit size {found}, expected {wanted} of {digest}: failed precondition")
+        short = f"short read: expected {wanted} bytes but got {found}: unexpected EOF"
+        long = f"unexpected commit size {found}, expected {wanted} of {digest}: failed precondition"
+        super().__init__(short if found < wanted else long)
 
 
 class Ingest:

@@ -65,7 +65,7 @@ class ClientOrigin:
     document = manifest
 
     @asynccontextmanager
-    async def blob(self, digest: str, offset: int) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def blob(self, descriptor: Descriptor, offset: int) -> AsyncIterator[AsyncIterator[bytes]]:
         """Give a blob's bytes. Raises NotFound, Internal."""
-        async with aclosing(self._store.read(digest, offset)) as chunks:
+        async with aclosing(self._store.read(descriptor.digest, offset)) as chunks:
             yield chunks
