@@ -5,15 +5,18 @@ Each is built, built once more, and built after a change of its context, through
 
 import hashlib
 import io
+import os
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from compat_tests.build.remotes import free_port, prepare, serving
 from compat_tests.clients.buildcontext import build
 from compat_tests.clients.buildx import Buildx
 from compat_tests.clients.cli import DockerCli
@@ -36,6 +39,7 @@ _FILES: dict[str, tuple[str, int]] = {
     "ignored/kept.txt": ("k\n", 0o644),
     ".dockerignore": ("ignored\n!ignored/kept.txt\n**/*.tmp\n", 0o644),
     "x.tmp": ("x\n", 0o644),
+    "sub/s.sh": ("#!/bin/sh\n", 0o4711),
 }
 BOTH = {
     "values": """
@@ -144,6 +148,73 @@ BUILDKIT = {
         FROM here
         VOLUME /v ["/w"]
     """,
+    "variables": """
+        # escape=`
+        ARG OUTER=path/to/file.tar.gz
+        ARG EMPTY=
+        FROM busybox AS first
+        ARG OUTER
+        ARG EMPTY
+        ARG DERIVED=${OUTER%%/*}
+        ENV A=${OUTER:-x} B=${EMPTY:-default} C=${EMPTY-unset} D=${OUTER:+yes} E=${EMPTY:+no} F=${NONE:-none}
+        ENV G=${OUTER#*/} H=${OUTER##*/} I=${OUTER%.*} J=${OUTER%%.*} K=${OUTER/path/way} L=${OUTER//t/T}
+        ENV M=`$OUTER N='$OUTER' O="${OUTER}-$EMPTY-" P=${OUTER+set} Q=c:\\dir\\file
+        ENV LEGACY one two  three
+        LABEL l=${DERIVED} "two words"="${A}" `
+        more=1
+        WORKDIR /${OUTER%%/*}
+        WORKDIR below
+        COPY ${NONE:-a.txt} $DERIVED
+        EXPOSE ${PORT:-8080}/tcp 9000-9002
+        RUN echo "$A $B $DERIVED" > env `
+        && echo more >> env
+        FROM first
+        ARG TARGETARCH BUILDARCH TARGETVARIANT TARGETOS
+        ARG USED
+        RUN echo "[$OUTER] [$DERIVED] [$USED] $TARGETOS $TARGETARCH $BUILDARCH $TARGETVARIANT" > /p
+        HEALTHCHECK NONE
+        STOPSIGNAL 9
+        ENTRYPOINT exec sh
+    """,
+    "trees": """
+        FROM busybox
+        RUN echo user:x:7:8::/:/bin/sh >> /etc/passwd && echo group:x:9: >> /etc/group
+        ADD files.tgz /u/
+        ADD --chown=user:group files.tgz /o/
+        ADD --unpack=false files.tgz /n/
+        COPY files.tgz /k/
+        COPY --chown=user link sub /l/
+        COPY --chmod=a-x,g+w run.sh sub/s.sh /m/
+        COPY --exclude=**/*.txt --exclude=sub/deep . /e/
+        COPY ["a.txt", "/with space/"]
+        ADD --chmod=0711 sub/s.sh /s
+        WORKDIR /made/by/workdir
+        USER user
+        WORKDIR /made/by/user
+        RUN touch /tmp/own || true
+    """,
+    "fetched": """
+        FROM busybox
+        ADD http://127.0.0.1:WEB/remote /r/
+        ADD --checksum=sha256:CHECKSUM --chmod=600 --chown=1:2 http://127.0.0.1:WEB/remote /named
+        ADD http://127.0.0.1:WEB/c.tgz /packed/
+        ADD --unpack=true http://127.0.0.1:WEB/c.tgz /unpacked/
+        ADD git://127.0.0.1:GIT/r.git#old:sub /g/
+        ADD --keep-git-dir=false git://127.0.0.1:GIT/r.git /all/
+        COPY a.txt /
+    """,
+    "surroundings": """
+        FROM busybox AS other
+        COPY sub /sub
+        FROM busybox
+        RUN --mount=type=secret,id=s --mount=type=secret,id=s,target=/t,mode=0444,uid=3 wc -c < /t > /secret
+        RUN --mount=type=secret,id=s,env=S [ -n "$S" ] && echo env >> /secret
+        RUN --network=none ls /sys/class/net > /net
+        RUN --mount=rw,target=/m touch /m/new && ls /m/a.txt > /bind
+        RUN --mount=from=other,source=sub,target=/x,rw rm /x/c.txt && ls -R /x > /rest
+        RUN --mount=type=tmpfs,target=/f,size=1m df /f | wc -l > /df
+        RUN --mount=type=cache,id=i,target=/cc,mode=0700,uid=5,sharing=locked stat -c "%a %u" /cc > /mode
+    """,
 }
 
 
@@ -153,6 +224,11 @@ class Pair:
 
     ours: Daemon
     theirs: Daemon
+
+    def each(self, work: Callable[[Daemon], Any]) -> list[Any]:
+        """Do something with both at the same time."""
+        with ThreadPoolExecutor(2) as threads:
+            return list(threads.map(work, (self.ours, self.theirs)))
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +254,20 @@ def context(tmp_path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         path.chmod(mode)
+    (directory / "link").symlink_to("a.txt")
+    with tarfile.open(directory / "files.tgz", "w:gz") as archive:
+        archive.add(directory / "sub", "top", filter=_owned_by_root)
+        archive.add(directory / "link", "top/link", filter=_owned_by_root)
     return directory
+
+
+@pytest.fixture(scope="module")
+def ports(pair: Pair, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """What stands in a Dockerfile for the ports of a git daemon and of a web server, the same ones beside both engines."""
+    served, git, web = prepare(tmp_path_factory.mktemp("served")), free_port(), free_port()
+    with serving(pair.ours, served, git, web), serving(pair.theirs, served, git, web):
+        checksum = hashlib.sha256((served / "remote").read_bytes()).hexdigest()
+        yield {"GIT": str(git), "WEB": str(web), "CHECKSUM": checksum}
 
 
 def written(dockerfile: str) -> str:
@@ -188,6 +277,7 @@ def written(dockerfile: str) -> str:
 @pytest.mark.parametrize("name", BOTH)
 def test_classic(pair: Pair, context: Path, name: str) -> None:
     (context / "Dockerfile").write_text(written(BOTH[name]))
+    (context / "sub/s.sh").chmod(0o711)  # dockerd's classic builder loses set-user-ID bits.
 
     def made(daemon: Daemon) -> list[bool]:
         found = build(daemon.api, _archive(context), t=f"matrix:{name}", buildargs={"USED": "u"})
@@ -199,29 +289,108 @@ def test_classic(pair: Pair, context: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*BOTH, *BUILDKIT])
-def test_buildx(pair: Pair, context: Path, tmp_path: Path, name: str) -> None:
-    (context / "Dockerfile").write_text(written({**BOTH, **BUILDKIT}[name]))
+def test_buildx(pair: Pair, context: Path, tmp_path: Path, request: pytest.FixtureRequest, name: str) -> None:
+    text = written({**BOTH, **BUILDKIT}[name])
+    if name == "trees":
+        (context / "Dockerfile.dockerignore").write_text("ignored\n!ignored/kept.txt\n*.tmp\n**/d.txt\n")
+    if name == "fetched":
+        for word, value in request.getfixturevalue("ports").items():
+            text = text.replace(word, value)
+    (context / "Dockerfile").write_text(text)
+    (tmp_path / "secret").write_text("hidden")
+    options = ("--secret", f"id=s,src={tmp_path}/secret", "--build-arg", "USED=u", "-t", f"matrix:{name}")
+    _compare(pair, context, name, lambda daemon: _steps(daemon, context, *options))
 
-    def made(daemon: Daemon) -> dict[str, str]:
-        cli = DockerCli(daemon.host, tmp_path / daemon.options.kind)
-        options = ("--provenance=false", "--build-arg", "USED=u", "-t", f"matrix:{name}")
-        steps = Buildx(cli, context).ok(*options).steps
-        return {
-            step: state for step, state in steps.items() if re.match(r"\[(?!internal)", step) and "FROM" not in step
-        }
 
-    _compare(pair, context, name, made)
+def _steps(daemon: Daemon, context: Path, *options: str) -> dict[str, str]:
+    """What became of each step of the Dockerfile."""
+    cli = DockerCli(daemon.host, context.parent / daemon.options.kind)
+    steps = Buildx(cli, context).ok("--provenance=false", *options).steps
+    return {step: state for step, state in steps.items() if re.match(r"\[(?!internal)", step) and "FROM" not in step}
 
 
-def _compare(pair: Pair, context: Path, name: str, made: Any) -> None:
-    made(pair.ours), made(pair.theirs)
-    image = f"matrix:{name}"
-    assert _shown(pair.ours, image) == _shown(pair.theirs, image)
-    assert made(pair.ours) == made(pair.theirs), "the second time"
+_EDITED = """
+    FROM busybox AS one
+    ARG WHO
+    COPY a.txt b.txt /x/
+    RUN cat /x/* > /both
+    FROM busybox AS two
+    ENV COLOUR=red
+    COPY sub /sub
+    RUN ls -lR /sub > /listed
+    COPY --link run.sh /bin/
+    FROM two
+    LABEL of=me
+    COPY --from=one /both /
+    RUN --mount=target=/c,ro cat /c/ignored/kept.txt > /kept
+    RUN --mount=from=one,source=/x,target=/x wc -c /x/a.txt
+    RUN echo $WHO > /who
+    ADD files.tgz /u/
+"""
+
+
+def test_steps_done_again_after_each_kind_of_edit(pair: Pair, context: Path) -> None:
+    dockerfile, options = context / "Dockerfile", list[str]()
+    dockerfile.write_text(written(_EDITED))
+
+    def replaced(old: str, new: str) -> None:
+        text = dockerfile.read_text()
+        assert old in text
+        dockerfile.write_text(text.replace(old, new))
+
+    def touched() -> None:
+        os.utime(context / "a.txt", (1, 1))
+        (context / "ignored/e.txt").write_text("changed\n")
+        dockerfile.write_text(f"# changed\n{dockerfile.read_text()}")
+
+    def other_mode_and_linked_copy() -> None:
+        (context / "b.txt").chmod(0o640)
+        (context / "run.sh").write_text("#!/bin/sh\n")
+
+    def file_more_and_bind() -> None:
+        (context / "sub/new").write_text("new\n")
+        (context / "ignored/kept.txt").write_text("changed\n")
+
+    def other_name_and_archive() -> None:
+        (context / "sub/new").rename(context / "sub/newer")
+        (context / "files.tgz").write_bytes((context / "files.tgz").read_bytes() + b"\0")
+
+    edits: dict[str, Callable[[], object]] = {
+        "none": lambda: None,
+        "a time, an ignored file, a comment": touched,
+        "a file's mode, a linked copy": other_mode_and_linked_copy,
+        "a file more, a bind's file": file_more_and_bind,
+        "a file less": (context / "sub/c.txt").unlink,
+        "a file's name, an archive": other_name_and_archive,
+        "a label": lambda: replaced("of=me", "of=you"),
+        "a variable": lambda: replaced("COLOUR=red", "COLOUR=blue"),
+        "an instruction": lambda: replaced("cat /x/* >", "cat /x/a.txt >"),
+        "an argument that is used": lambda: replaced("LABEL of=you", "ARG WHO"),
+        "its value": lambda: options.extend(["--build-arg", "WHO=me"]),
+        "a stage without cache": lambda: options.extend(["--no-cache-filter", "two"]),
+        "another target": lambda: options.extend(["--target", "one"]),
+    }
+    for name, edit in edits.items():
+        edit()
+        ours, theirs = pair.each(lambda daemon: _steps(daemon, context, "-o", "type=cacheonly", *options))
+        assert ours == theirs, name
+
+
+def _compare(pair: Pair, context: Path, name: str, made: Callable[[Daemon], Any]) -> None:
+    def shown() -> list[Any]:
+        return pair.each(lambda daemon: _shown(daemon, f"matrix:{name}"))
+
+    pair.each(made)
+    ours, theirs = shown()
+    assert ours == theirs
+    ours, theirs = pair.each(made)
+    assert ours == theirs, "the second time"
     (context / "a.txt").write_text("changed\n")
     (context / "x.tmp").write_text("changed\n")
-    assert made(pair.ours) == made(pair.theirs), "after a change"
-    assert _shown(pair.ours, image) == _shown(pair.theirs, image)
+    ours, theirs = pair.each(made)
+    assert ours == theirs, "after a change"
+    ours, theirs = shown()
+    assert ours == theirs
 
 
 def _archive(context: Path) -> bytes:

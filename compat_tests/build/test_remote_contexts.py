@@ -1,98 +1,36 @@
 """Contexts that the engine fetches by itself: repositories, archives and Dockerfiles from the web."""
 
-import socket
-import subprocess
-import tarfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from compat_tests.build.projects import write
-from compat_tests.clients.buildx import outcome
+from compat_tests.build.remotes import FILES, free_port, prepare, serving
+from compat_tests.clients.buildx import Buildx, outcome
 from compat_tests.clients.cli import DockerCli
 from compat_tests.clients.daemon import Daemon
 
 pytestmark = pytest.mark.usefixtures("empty_cache")
-_DAEMON = Path("/usr/lib/git-core/git-daemon")
-_GIT = ["git", "-c", "user.name=n", "-c", "user.email=a@b", "-c", "init.defaultBranch=main"]
-_FILES = {
-    "Dockerfile": "FROM busybox\nCOPY . /c/\nRUN cd /c; find . -type f | sort; cat v\n",
-    "v": "first\n",
-    "sub/Dockerfile": "FROM busybox\nCOPY . /c/\nRUN cd /c; find . -type f | sort; cat v\n",
-    "sub/v": "below\n",
-    "other": "FROM busybox\nRUN echo another\n",
-}
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _git(directory: Path, *arguments: str) -> str:
-    command = [*_GIT, "-C", str(directory), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+@pytest.fixture
+def client(buildx: Buildx) -> DockerCli:
+    """One client is enough: it only says where the context is."""
+    return buildx.cli
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with two commits, the first of which has the tag `old`; archives of the first."""
-    top = tmp_path_factory.mktemp("remote")
-    work, served = top / "work", top / "served"
-    served.mkdir()
-    write(work, **_FILES)
-    _git(top, "init", "-q", str(work))
-    _git(work, "add", "-A")
-    _git(work, "commit", "-qm", "1")
-    _git(work, "tag", "old")
-    for name, mode in (("c.tar", "w"), ("c.tgz", "w:gz"), ("c.txz", "w:xz")):
-        with tarfile.open(served / name, mode, format=tarfile.GNU_FORMAT) as archive:  # type: ignore[call-overload]
-            for file in _FILES:
-                archive.add(work / file, file)
-    (served / "remote").write_text(_FILES["other"])
-    write(work, v="second\n")
-    _git(work, "commit", "-qam", "2")
-    _git(top, "clone", "-q", "--bare", str(work), str(served / "r.git"))
-    (served / "commit").write_text(_git(work, "rev-parse", "old"))
-    return served
+    return prepare(tmp_path_factory.mktemp("remote"))
 
 
 @pytest.fixture(scope="module")
 def servers(engine: Daemon, served: Path) -> Iterator[tuple[str, str]]:
-    """The addresses of a git daemon and of a web server, where the engine is."""
-    if not _DAEMON.exists():
-        pytest.skip("no git daemon")
-    git, web = _free_port(), _free_port()
-    options = ["--reuseaddr", "--export-all", f"--base-path={served}", "--listen=127.0.0.1", f"--port={git}"]
-    commands = [
-        [str(_DAEMON), *options, "--informative-errors"],
-        ["python3", "-m", "http.server", "-b", "127.0.0.1", "-d", str(served), str(web)],
-    ]
-    silent = subprocess.DEVNULL
-    started = [
-        subprocess.Popen(engine.namespaces.command(command), stdout=silent, stderr=silent) for command in commands
-    ]
-    try:
-        for port in (git, web):
-            _answers(engine, port)
+    """The addresses of a repository and of a web server."""
+    git, web = free_port(), free_port()
+    with serving(engine, served, git, web):
         yield f"git://127.0.0.1:{git}/r.git", f"http://127.0.0.1:{web}"
-    finally:
-        for process in started:
-            process.kill()
-            process.wait()
-
-
-def _answers(engine: Daemon, port: int) -> None:
-    """Wait until something listens."""
-    code = f"import socket; socket.create_connection(('127.0.0.1', {port}))"
-    deadline = time.monotonic() + 20
-    while subprocess.run(
-        engine.namespaces.command(["python3", "-c", code]), check=False, capture_output=True
-    ).returncode:
-        assert time.monotonic() < deadline, "the server does not answer"
 
 
 def _built(client: DockerCli, *arguments: str) -> tuple[int, str, str]:
@@ -155,7 +93,7 @@ def test_a_repository_as_a_named_context(client: DockerCli, servers: tuple[str, 
 def test_a_file_as_a_named_context(client: DockerCli, servers: tuple[str, str], context: Path) -> None:
     write(context, Dockerfile="FROM busybox\nCOPY --from=w context /w\nRUN cat /w\n")
     code, said, text = _built(client, "--build-context", f"w={servers[1]}/remote", str(context))
-    assert (code, said) == (0, _FILES["other"]), text
+    assert (code, said) == (0, FILES["other"]), text
 
 
 def test_what_is_not_there(client: DockerCli, servers: tuple[str, str]) -> None:
