@@ -316,6 +316,19 @@ def test_a_port_on_one_address(site: Site) -> None:
     assert not site.here("::1", 8081, timeout=SOON)
 
 
+def test_udp_over_ipv6_to_a_container_that_has_only_ipv4(site: Site) -> None:
+    site.cli.ok("run", "-d", "--name", "echo", "-p", "5354:53/udp", "busybox", "sleep", "600")
+    with udp_echo(site.pid("echo"), 53):
+        for _ in range(3):
+            assert site.outside.call(lambda: ask_udp(outside.HOST_IPV6, 5354)) == b"hello"
+            assert site.engine.namespaces.call(lambda: ask_udp("::1", 5354)) == b"hello"
+        assert site.outside.call(lambda: ask_udp(outside.HOST, 5354)) == b"hello"
+    site.cli.ok("rm", "-f", "echo")
+    site.cli.ok("run", "-d", "--name", "echo", "-p", f"[{outside.HOST_IPV6}]:5354:53/udp", "busybox", "sleep", "600")
+    with udp_echo(site.pid("echo"), 53):
+        assert site.outside.call(lambda: ask_udp(outside.HOST_IPV6, 5354)) == b"hello"
+
+
 def test_udp_is_answered_from_where_it_was_asked(site: Site) -> None:
     _dual_stack(site, "front", 1)
     site.cli.ok("run", "-d", "--name", "echo", "--network", "front", "-p", "5353:53/udp", "busybox", "sleep", "600")

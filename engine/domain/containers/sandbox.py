@@ -103,9 +103,10 @@ class SandboxPreparer:
         return Prepared(None, attached.sandbox, attached.networks, self._files(container.id))
 
     async def _own(self, container: Container, pid: int = 0) -> Prepared:
-        linked = [links.host_entry(link) for link in self._peers.linked(container)]
-        attached = await self._networks.attach(request_of(container, pid))
-        await asyncio.to_thread(self._write_own_files, container, attached.networks, linked)
+        linked = self._peers.linked(container)
+        attached = await self._networks.attach(request_of(container, pid, [link.target.id for link in linked]))
+        entries = [links.host_entry(link) for link in linked]
+        await asyncio.to_thread(self._write_own_files, container, attached.networks, entries)
         await self._tell_parents(container, attached.networks)
         return Prepared(attached.sandbox.netns, attached.sandbox, attached.networks, self._files(container.id))
 

@@ -22,6 +22,7 @@ from engine.domain.networks.embedded_dns import EmbeddedDns
 from engine.domain.networks.endpoints import Endpoint, Endpoints
 from engine.domain.networks.failures import InterfaceRefused, LinkFailed, PortRefused
 from engine.domain.networks.gateways import Gateways, choose, port_target
+from engine.domain.networks.link_rules import LinkRules
 from engine.domain.networks.plan import Planned, by_name, named_first
 from engine.domain.networks.ports import PortPublisher, Published, Target, exposed_ports
 from engine.domain.networks.remote import Leaving, RemoteEndpoints
@@ -85,6 +86,7 @@ class Attacher:
         self._kernel = kernel
         self._bus = bus
         self.remote = remote
+        self.links = LinkRules(table, endpoints, kernel.firewall)
         self._live: dict[str, Live] = {}
         self._teardowns: dict[str, asyncio.Task[None]] = {}
         self._background: set[asyncio.Task[None]] = set()
@@ -119,6 +121,7 @@ class Attacher:
             live = Live(request, sandbox_id[:12])
             planned = await self.remote.join_all(request, planned, self._kernel.netlink.path(live.namespace), undo)
             await self._connect(live, planned, undo)
+            await self._open_links(request, planned, undo)
             netns = self._kernel.netlink.path(live.namespace)
             sandbox = Sandbox(id=sandbox_id, netns=netns, ports=live.published.ports)
         self._live[request.container_id] = live
@@ -127,6 +130,14 @@ class Attacher:
             if not request.silent:
                 self.announce("connect", endpoint)
         return Attached(sandbox, by_name([p.endpoint for p in planned]))
+
+    async def _open_links(self, request: SandboxRequest, planned: Iterable[Planned], undo: AsyncExitStack) -> None:
+        others = [live.request for live in self._live.values()]
+        try:
+            await self.links.open(request, [p.endpoint for p in planned], others)
+        except OSError as error:
+            raise LinkFailed("failed to open the ports of linked containers", error) from error
+        undo.push_async_callback(self.links.close, request.container_id)
 
     async def _plan(self, request: SandboxRequest, undo: AsyncExitStack) -> list[Planned]:
         wanted = named_first([(self._table.get(name), settings) for name, settings in request.networks.items()])
@@ -220,6 +231,7 @@ class Attacher:
             if not live.request.silent:
                 self.announce("disconnect", endpoint)
         try:
+            await self.links.close(container_id)
             await self.unpublish(live.published)
         except OSError as error:
             log.error("the published ports of container %s are not removed: %s", container_id, error)

@@ -9,6 +9,7 @@ from engine.domain.networks import options
 from engine.domain.networks.addresses import AddressBook, NetworkAddresses
 from engine.domain.networks.failures import ExistingLinkUnfit, LinkFailed, LinkRefused, SameBridgeName, SeveralSubnets
 from engine.domain.networks.ipam import mac_of
+from engine.domain.networks.link_rules import needs_rules
 from engine.domain.networks.options import GatewayMode
 from engine.domain.networks.table import NetworkTable
 from engine.drivers.firewall.rules import BridgeRules, Entry, Firewall
@@ -114,6 +115,7 @@ def _bridge(network: Network, addresses: NetworkAddresses) -> Bridge:
         mac_address=mac_of(ipv4[0].partition("/")[0]) if ipv4 else "",
         mtu=options.mtu(network),
         ipv6=network.enable_ipv6,
+        routes_within=needs_rules(network),
     )
 
 

@@ -1,7 +1,7 @@
 """Daemon start: the networks come up again, what running containers have is adopted, what nobody has is removed."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from engine.core.errors import WharfError
 from engine.core.model.container import Container
@@ -33,8 +33,10 @@ class NetworkRestorer:
 
     async def restore(self, running: Mapping[str, Container], tag: str) -> None:
         """Adopt running containers, put all rules in force in one transaction, remove everything else of ours."""
-        lives = {c.id: self._adopt(c, tag) for c in running.values() if not _shares(c)}
+        ids = {container.name: container.id for container in running.values()}
+        lives = {c.id: self._adopt(c, tag, _links(c, ids)) for c in running.values() if not _shares(c)}
         rules = [r for live in lives.values() for r in live.published.rules]
+        rules += self._attacher.links.adopt([live.request for live in lives.values()])
         await self._kernel.firewall.replace(self._bridges.rules(), rules)
         for live in lives.values():
             for relayed in live.published.relayed:
@@ -43,11 +45,11 @@ class NetworkRestorer:
             await self._serve_names(container_id, live)
         await self._remove_orphans(tag, (live.namespace for live in lives.values()))
 
-    def _adopt(self, container: Container, tag: str) -> Live:
+    def _adopt(self, container: Container, tag: str, links: Sequence[str]) -> Live:
         connected = list(self._adopted(container, tag))
         on_host = container.host_config.network_mode == "host"
         namespace = "" if on_host else container.sandbox.netns.rpartition("/")[2]
-        live = Live(request_of(container), namespace, self._ports(container, connected))
+        live = Live(request_of(container, links=links), namespace, self._ports(container, connected))
         self._attacher.adopt(container.id, live)
         return live
 
@@ -102,6 +104,12 @@ class NetworkRestorer:
         links = [n for n in await netlink.link_names() if n.startswith(f"veth{tag}") and n not in held]
         if links:
             await netlink.remove_links(links)
+
+
+def _links(container: Container, ids: Mapping[str, str]) -> list[str]:
+    """Return the IDs of the containers that a container has links to, of those in `ids`, which are by name."""
+    names = [text.partition(":")[0] for text in container.host_config.links or ()]
+    return [ids[name] for name in names if name in ids]
 
 
 def _shares(container: Container) -> bool:

@@ -12,6 +12,7 @@ class SandboxRequest:
     """A container's wishes: endpoints by network name or id, ports such as `80/tcp`, name servers.
 
     `pid`: the namespace is there, and is that of this process.
+    `links`: the IDs of containers that it has legacy links to.
     `silent`: it is no container but a build's step, of which no events tell.
     """
 
@@ -23,6 +24,7 @@ class SandboxRequest:
     exposed_ports: Sequence[str] = ()
     publish_all: bool = False
     dns: Sequence[str] = ()
+    links: Sequence[str] = ()
     silent: bool = False
     pid: int = 0
 
@@ -35,8 +37,8 @@ class Attached:
     networks: Mapping[str, EndpointSettings]
 
 
-def request_of(container: Container, pid: int = 0) -> SandboxRequest:
-    """Return what a container asks of its networks; `pid` as in the request."""
+def request_of(container: Container, pid: int = 0, links: Sequence[str] = ()) -> SandboxRequest:
+    """Return what a container asks of its networks; `pid` and `links` as in the request."""
     return SandboxRequest(
         container_id=container.id,
         name=container.name,
@@ -46,5 +48,6 @@ def request_of(container: Container, pid: int = 0) -> SandboxRequest:
         exposed_ports=tuple(container.config.exposed_ports or ()),
         publish_all=container.host_config.publish_all_ports,
         dns=tuple(container.host_config.dns or ()),
+        links=tuple(links),
         pid=pid,
     )

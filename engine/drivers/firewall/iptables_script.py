@@ -3,7 +3,8 @@
 They say what `nft_script.py` says, in chains whose names carry the daemon's mark: `<mark>-FWD` (from FORWARD, behind
 DOCKER-USER), which asks `<mark>-INW` about what goes into a bridge and then `<mark>-OUT` about what comes from one;
 `<mark>-PUB` (published ports), `<mark>-OPN` (ports open at containers' own addresses), `<mark>-ISO` (no way from any of
-our bridges), `<mark>-MSQ` (masquerading), `<mark>-RAW`, and for each bridge `<mark>-I-<bridge>`.
+our bridges), `<mark>-LNK` (links between containers of one bridge), `<mark>-MSQ` (masquerading), `<mark>-RAW`, and for
+each bridge `<mark>-I-<bridge>`.
 """
 
 import hashlib
@@ -13,7 +14,7 @@ from engine.drivers.firewall.rules import BridgeRules, Entry, PortRule
 
 USER_CHAIN = "DOCKER-USER"
 _LOOPBACK = {4: "127.0.0.0/8", 6: "::1/128"}
-_CHAINS = {"raw": ("RAW",), "nat": ("PUB", "MSQ"), "filter": ("FWD", "INW", "OUT", "OPN", "ISO")}
+_CHAINS = {"raw": ("RAW",), "nat": ("PUB", "MSQ"), "filter": ("FWD", "INW", "OUT", "OPN", "ISO", "LNK")}
 _ESTABLISHED = "-m conntrack --ctstate RELATED,ESTABLISHED"
 _ECHO = {4: "-p icmp", 6: "-p ipv6-icmp"}
 _PUBLISHED = "-m conntrack --ctstate DNAT"
@@ -130,8 +131,7 @@ def _inward(mark: str, bridge: BridgeRules, version: int) -> Iterable[str]:
     """Return the rules for what is to leave through a bridge, in the chain that is its own."""
     entry = bridge.entry.get(version, Entry.NOTHING)
     yield f"{_ESTABLISHED} -j ACCEPT"
-    if bridge.icc:
-        yield f"-i {bridge.bridge} -j ACCEPT"
+    yield f"-i {bridge.bridge} -j {'ACCEPT' if bridge.icc else f'{mark}-LNK'}"
     if not bridge.internal:
         yield f"{_PUBLISHED} -j ACCEPT"
         if entry is Entry.PORTS:
@@ -173,7 +173,9 @@ def ports(rules: RuleSet, mark: str, published: Iterable[PortRule], version: int
     """Add the lines that add (`-A`) or delete (`-D`) published ports."""
     for port in published:
         if port.ipv6 == (version == 6):
-            if port.host_port:
+            if port.source:
+                rules.add("filter", f"{verb} {mark}-LNK {_link(port)}")
+            elif port.host_port:
                 rules.add("nat", f"{verb} {mark}-PUB {_port(port)}")
             else:
                 rules.add("filter", f"{verb} {mark}-OPN {_open_port(port)}")
@@ -182,6 +184,11 @@ def ports(rules: RuleSet, mark: str, published: Iterable[PortRule], version: int
 def _open_port(port: PortRule) -> str:
     match = f"-p {port.protocol} -m {port.protocol} --dport {port.container_port}"
     return f"-d {port.container_address} {match} -j ACCEPT"
+
+
+def _link(port: PortRule) -> str:
+    match = f"-p {port.protocol} -m {port.protocol} --dport {port.container_port}"
+    return f"-s {port.source} -d {port.container_address} -i {port.bridge} {match} -j ACCEPT"
 
 
 def _port(port: PortRule) -> str:

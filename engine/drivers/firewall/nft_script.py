@@ -44,6 +44,7 @@ def _sets(family: str) -> str:
   map ports_any {{ type inet_proto . inet_service : {address} . inet_service; }}
   map sources {{ type {address} : {address}; flags interval; }}
   set open {{ type {address} . inet_proto . inet_service; }}
+  set linked {{ type ifname . {address} . {address} . inet_proto . inet_service; }}
   set bridges {{ type ifname; }}
   set internal {{ type ifname; }}
   set routed {{ type ifname; }}
@@ -94,6 +95,7 @@ def _filters(family: str) -> str:
   }}
   chain inward {{
     iifname . oifname @within accept
+    iifname . {family} saddr . {family} daddr . meta l4proto . th dport @linked accept
     oifname @internal drop
     ct status dnat accept
     oifname @routed jump direct
@@ -162,6 +164,9 @@ def _elements(bridge: BridgeRules, family: str, verb: str) -> dict[str, str]:
 
 def _element(port: PortRule, verb: str) -> tuple[str, str]:
     """Return the set or map that a port is in, and its element."""
+    if port.source:
+        inside = f"{port.source} . {port.container_address} . {port.protocol} . {port.container_port}"
+        return "linked", f'"{port.bridge}" . {inside}'
     if not port.host_port:
         return "open", f"{port.container_address} . {port.protocol} . {port.container_port}"
     key = f"{port.protocol} . {port.host_port}"

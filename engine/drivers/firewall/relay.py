@@ -1,6 +1,6 @@
 """The userland relay, for what the kernel cannot do: IPv6 to a container that has only IPv4, and from ::1 to any.
 
-It listens on the very socket that holds the host port. TCP only: a UDP port of that kind is held and answers nothing.
+It listens on the very socket that holds the host port. Of TCP and UDP: a port of SCTP is held and answers nothing.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import logging
 import socket
 from dataclasses import dataclass
 
+from engine.drivers.firewall.datagram_relay import DatagramRelay
 from engine.drivers.firewall.host_ports import HostPort, HostPorts
 
 log = logging.getLogger(__name__)
@@ -29,29 +30,35 @@ class Relay:
 
     def __init__(self, host_ports: HostPorts) -> None:
         self._host_ports = host_ports
-        self._servers: dict[HostPort, asyncio.Server] = {}
+        self._servers: dict[HostPort, asyncio.Server | DatagramRelay] = {}
 
     async def open(self, relayed: RelayedPort) -> None:
         """Listen on a port that is held. Raises OSError."""
         listener = self._host_ports.duplicate(relayed.host_port)
-        if listener is None or relayed.host_port.protocol != "tcp":
-            if listener is not None:
-                listener.close()
+        if listener is None:
             return
-
-        # Connections that outlive this daemon then do not keep the next one off the port; a listener keeps off others.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await _carry_both(reader, writer, relayed)
-
-        self._servers[relayed.host_port] = await asyncio.start_server(serve, sock=listener, limit=_CHUNK)
+        if relayed.host_port.protocol == "tcp":
+            self._servers[relayed.host_port] = await _serve(listener, relayed)
+        elif relayed.host_port.protocol == "udp" and listener.family == socket.AF_INET6:
+            self._servers[relayed.host_port] = DatagramRelay(listener, relayed.address, relayed.port)
+        else:
+            listener.close()
 
     def close(self, relayed: RelayedPort) -> None:
         """Accept no more connections; those that are open go on. Idempotent."""
         server = self._servers.pop(relayed.host_port, None)
         if server is not None:
             server.close()
+
+
+async def _serve(listener: socket.socket, relayed: RelayedPort) -> asyncio.Server:
+    # Connections that outlive this daemon then do not keep the next one off the port; a listener keeps off others.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _carry_both(reader, writer, relayed)
+
+    return await asyncio.start_server(serve, sock=listener, limit=_CHUNK)
 
 
 async def _carry_both(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, relayed: RelayedPort) -> None:

@@ -39,6 +39,7 @@ class PortRule:
     """A port of the host that leads to a port of a container. An empty host address stands for all of the family.
 
     With the host port 0 nothing leads there: the container's port is open at its own address, as its bridge allows.
+    With a `source` it is open to that address of the same `bridge`, whose containers reach no others of it.
     """
 
     protocol: str
@@ -46,6 +47,8 @@ class PortRule:
     host_port: int
     container_address: str
     container_port: int
+    source: str = ""
+    bridge: str = ""
 
     @property
     def ipv6(self) -> bool:

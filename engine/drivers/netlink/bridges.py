@@ -11,7 +11,11 @@ from engine.drivers.netlink.route_socket import RouteSocket
 
 @dataclass(frozen=True, slots=True)
 class Bridge:
-    """A bridge as it is to be. `addresses` as 172.17.0.1/16; `route_localnet`: 127.0.0.1 may be sent over it."""
+    """A bridge as it is to be. `addresses` as 172.17.0.1/16; `route_localnet`: 127.0.0.1 may be sent over it.
+
+    `routes_within`: what goes from one of its ports, which are isolated, to another is routed by the host, so that
+    rules for routed packets decide (RFC 3069). IPv4 only.
+    """
 
     name: str
     addresses: tuple[str, ...]
@@ -19,6 +23,7 @@ class Bridge:
     mtu: int
     ipv6: bool = False
     route_localnet: bool = True
+    routes_within: bool = False
 
 
 class NotABridge(OSError):
@@ -46,6 +51,11 @@ def ensure_bridge(bridge: Bridge) -> None:
         _correct_addresses(route, index, bridge.addresses)
         route.apply(messages.set_up(index))
     write_sysctl(f"net/ipv4/conf/{bridge.name}/route_localnet", "1" if bridge.route_localnet else "0")
+    write_sysctl(f"net/ipv4/conf/{bridge.name}/proxy_arp_pvlan", "1" if bridge.routes_within else "0")
+    if bridge.routes_within:
+        write_sysctl(f"net/ipv4/conf/{bridge.name}/send_redirects", "0")
+        # By default an answer for another one waits up to 0.8 seconds for that one's own.
+        write_sysctl(f"net/ipv4/neigh/{bridge.name}/proxy_delay", "0")
 
 
 def _correct_addresses(route: RouteSocket, index: int, wanted: tuple[str, ...]) -> None:

@@ -190,3 +190,11 @@ def test_only_what_differs_is_changed_beside_other_peoples_rules() -> None:
         'insert rule ip filter FORWARD iifname "br1" accept comment "wharf-x"',
         'insert rule ip filter FORWARD oifname "br1" accept comment "wharf-x"',
     ]
+
+
+def test_a_link_is_open_to_one_address_within_its_bridge() -> None:
+    link = PortRule("tcp", "", 0, "10.0.0.2", 5432, "10.0.0.3", "br0")
+    assert Script("t").ports([link], "add") == 'add element ip t linked { "br0" . 10.0.0.3 . 10.0.0.2 . tcp . 5432 }\n'
+    rules = iptables_script.RuleSet()
+    iptables_script.ports(rules, "M", [link], 4, "-A")
+    assert "-A M-LNK -s 10.0.0.3 -d 10.0.0.2 -i br0 -p tcp -m tcp --dport 5432 -j ACCEPT\n" in rules.text()
