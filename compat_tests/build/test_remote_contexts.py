@@ -7,7 +7,7 @@ import pytest
 
 from compat_tests.build.projects import write
 from compat_tests.build.remotes import FILES, free_port, prepare, serving
-from compat_tests.clients.buildx import Buildx, outcome
+from compat_tests.clients.buildx import outcome, with_buildx
 from compat_tests.clients.cli import DockerCli
 from compat_tests.clients.daemon import Daemon
 
@@ -15,9 +15,9 @@ pytestmark = pytest.mark.usefixtures("empty_cache")
 
 
 @pytest.fixture
-def client(buildx: Buildx) -> DockerCli:
+def client(cli: DockerCli) -> DockerCli:
     """One client is enough: it only says where the context is."""
-    return buildx.cli
+    return with_buildx(cli)
 
 
 @pytest.fixture(scope="module")
