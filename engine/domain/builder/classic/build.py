@@ -154,7 +154,7 @@ class _Build:
         except FrontendFailed as error:
             raise failures.DockerfileMissing(options.dockerfile) from error
         except VertexFailed as error:
-            raise failures.RemoteFailed(options.remote, str(error)) from error
+            raise failures.RemoteFailed(options.remote, str(error.cause)) from error
         if not source.data:
             raise failures.EmptyDockerfile(options.dockerfile)
         if not options.remote:
