@@ -94,6 +94,9 @@ def _split_tag(text: str) -> tuple[str, str]:
 
 def parse(text: str) -> Reference:
     """Parse and normalise what a user typed. Raises InvalidReference with dockerd's text."""
+    remote = _split_domain(text)[1].partition(":")[0]
+    if remote != remote.lower():
+        raise InvalidReference(f"repository name ({remote}) must be lowercase")
     rest, at, digest = text.partition("@")
     if at and not _DIGEST.fullmatch(digest):
         raise InvalidReference()
@@ -103,8 +106,6 @@ def parse(text: str) -> Reference:
     if re.fullmatch(r"[0-9a-f]{64}", name):
         raise HexadecimalName(name)
     domain, path = _split_domain(name)
-    if path != path.lower():
-        raise InvalidReference(f"repository name ({path}) must be lowercase")
     if not _DOMAIN.fullmatch(domain) or not _PATH.fullmatch(path) or len(path) > 255:
         raise InvalidReference()
     return Reference(domain, path, tag, digest)

@@ -25,5 +25,12 @@ class PathMissing(ArchiveRefused):
         super().__init__(f'"/{path.strip("/")}": not found')
 
 
+class EntryMissing(PathMissing):
+    """The same where it is only noticed when it is copied."""
+
+    def __init__(self, path: str, reason: str = "no such file or directory") -> None:
+        ArchiveRefused.__init__(self, f"lstat /{path.strip('/')}: {reason}")
+
+
 class CopyRefused(ArchiveRefused):
     """Something is in the way of a copy."""

@@ -14,7 +14,7 @@ from typing import Any
 from engine.drivers.confine.copy_up import copy_data
 from engine.drivers.confine.decompress import chunks
 from engine.drivers.confine.extract import Extractor
-from engine.drivers.confine.failures import ArchiveRefused, CopyRefused, PathMissing
+from engine.drivers.confine.failures import ArchiveRefused, CopyRefused, EntryMissing, PathMissing
 from engine.drivers.confine.file_mode import changed
 from engine.drivers.confine.inherit import Inheritance
 from engine.drivers.confine.into import Directories, Made, closed, end_of_links, make_directories
@@ -76,7 +76,7 @@ class Copy:
 
     def run(self) -> None:
         """Copy. Raises PathMissing, ArchiveRefused, OSError."""
-        paths = self._selection.paths(self._top)
+        paths = self._selection.paths(self._top, kind=EntryMissing)
         if not paths and not self._action["empty_wildcard"]:
             raise PathMissing(self._action["path"])
         if not self._action["create_dest"]:
@@ -101,10 +101,12 @@ class Copy:
         if not contents and Path(dest).is_dir():
             dest = posixpath.join(dest, os.fsdecode(path.rpartition(b"/")[2]))
         whole = not contents and not Path(dest).exists()
-        try:
-            dest = make_directories(dest, self._made)
-        except NotADirectoryError as error:
-            raise CopyRefused(f"cannot copy to non-directory: {dest}") from error
+        if not self._action["dest"].endswith(("/", "/.")):
+            make_directories(posixpath.dirname(dest), self._made)
+            dest = end_of_links(dest)
+            if Path(dest).exists() and not Path(dest).is_dir():
+                raise CopyRefused(f"cannot copy to non-directory: {dest}")
+        dest = make_directories(dest, self._made)
         self._merge(source, dest)
         self._finish(dest, source, whole=whole)
 

@@ -1,7 +1,6 @@
 """What a build's file operations make: directories with those above them, owners, times. In the process's own root."""
 
 import contextlib
-import errno
 import os
 import posixpath
 from pathlib import Path
@@ -46,17 +45,22 @@ def own(path: str, made: Made) -> None:
 
 
 def make_directories(path: str, made: Made, mode: int = 0o755, links: int = _MAX_LINKS) -> str:
-    """Make a directory and those above it that are missing; return its path with dangling links resolved."""
+    """Make a directory and those above it that are missing; return its path with dangling links resolved.
+
+    Raises CopyRefused.
+    """
     new: list[str] = []
     done = "/"
-    for name in [part for part in path.split("/") if part not in ("", ".")]:
+    names = [part for part in path.split("/") if part not in ("", ".")]
+    for index, name in enumerate(names):
         done = posixpath.join(done, name)
         try:
             Path(done).mkdir(mode)
         except FileExistsError:
-            if links and Path(done).is_symlink() and not Path(done).exists():
+            if Path(done).is_symlink() and not Path(done).exists():
                 target = posixpath.normpath(Path(done).parent / Path(done).readlink())
-                done = make_directories(target, made, mode, links - 1)
+                done = make_directories(target, made, mode, _fewer(links))
+            _require_directory(done, names[index + 1 :])
             continue
         Path(done).chmod(mode)
         os.chown(done, made.uid or 0, made.gid or 0)
@@ -64,18 +68,30 @@ def make_directories(path: str, made: Made, mode: int = 0o755, links: int = _MAX
     if made.time is not None:
         for directory in reversed(new):
             os.utime(directory, ns=(made.time, made.time))
-    if not Path(done).is_dir():
-        raise NotADirectoryError(20, "not a directory", done)
     return done
 
 
+def _require_directory(path: str, below: list[str]) -> None:
+    """Raise CopyRefused, in the words of BuildKit, which looks at what is below before it makes a directory."""
+    if Path(path).is_dir():
+        return
+    real = os.path.realpath(path)
+    raise CopyRefused(f"lstat {real}/{below[0]}: not a directory" if below else f"mkdir {real}: not a directory")
+
+
+def _fewer(links: int) -> int:
+    if not links:
+        raise CopyRefused("too many links")
+    return links - 1
+
+
 def end_of_links(path: str) -> str:
-    """Return where the links lead that begin at a path, whether there is anything or not. Raises OSError (ELOOP)."""
+    """Return where the links lead that begin at a path, whether there is anything or not. Raises CopyRefused."""
     for _ in range(_MAX_LINKS):
         if not Path(path).is_symlink():
             return path
         path = posixpath.normpath(Path(path).parent / Path(path).readlink())
-    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+    raise CopyRefused("too many links")
 
 
 def closed(fds: list[int]) -> None:
@@ -100,6 +116,7 @@ class Directories:
 
     def __init__(self, target: str, source: int, describer: Describer) -> None:
         """`source` is a descriptor of the directory that is merged, kept open meanwhile."""
+        self._target = target
         self._describer = describer
         self._source = source
         self._open: dict[bytes, tuple[int, os.stat_result | None]] = {b"": (os.open(target, _DIRECTORY), None)}
@@ -123,7 +140,8 @@ class Directories:
         try:
             fd = os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
         except OSError as error:
-            raise CopyRefused(f"cannot copy to non-directory: /{os.fsdecode(path)}") from error
+            shown = posixpath.join(self._target, os.fsdecode(path))
+            raise CopyRefused(f"cannot copy to non-directory: {shown}") from error
         source = os.open(path, _DIRECTORY | os.O_NOFOLLOW, dir_fd=self._source)
         try:
             status = os.fstat(source)

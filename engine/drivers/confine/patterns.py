@@ -7,6 +7,8 @@ import posixpath
 import re
 from collections.abc import Sequence
 
+_WELL_FORMED = re.compile(r"(?:[^\\\[]|\\.|\[\^?(?:[^\\\]-]|\\.)(?:-(?:[^\\\]-]|\\.)|[^\\\]-]|\\.)*\])*", re.DOTALL)
+
 State = tuple[bool, ...]
 """Which patterns a directory matches: what is in it matches them too."""
 
@@ -38,6 +40,11 @@ def _compiled(pattern: str) -> "tuple[re.Pattern[str], bool] | None":
     negative = pattern.startswith("!")
     pattern = posixpath.normpath(pattern[negative:].strip()).lstrip("/")
     return re.compile(expression_of(pattern), re.DOTALL), negative
+
+
+def is_well_formed(pattern: str) -> bool:
+    """Tell whether Go's `filepath.Match` takes a pattern: brackets are closed and not empty, no backslash is last."""
+    return _WELL_FORMED.fullmatch(pattern) is not None
 
 
 def expression_of(pattern: str) -> str:

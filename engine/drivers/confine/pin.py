@@ -15,8 +15,12 @@ _RESOLVE = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
 
 
 def pin(root: Path, path: str, target: Path) -> None:
-    """Mount what a tree has at `path` on `target`, which is made. Raises OSError."""
-    bind(find(root, path.strip("/") or ".", _RESOLVE), target, syscalls.MS_BIND)
+    """Mount what a tree has at `path` on `target`, which is made. Raises OSError that names the path in the tree."""
+    try:
+        found = find(root, path.strip("/") or ".", _RESOLVE)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, f"/{path.strip('/')}") from error
+    bind(found, target, syscalls.MS_BIND)
 
 
 def find(root: Path, path: str, resolve: int) -> int:

@@ -40,6 +40,11 @@ def resolved(top: int, path: bytes, flags: int = os.O_PATH) -> int:
     return openat2(top, path or b".", flags | os.O_CLOEXEC, resolve=_RESOLVE)
 
 
+def has_wildcards(path: bytes) -> bool:
+    """Tell whether a path is a pattern."""
+    return _META.search(path) is not None
+
+
 def select(top: int, source: str, *, wildcards: bool = True) -> list[bytes]:
     """Return the paths in the tree that `source` means, in order. Raises PathMissing for a name that is not there."""
     wanted = os.fsencode(os.path.normpath("/" + source)).lstrip(b"/")

@@ -8,9 +8,9 @@ import stat
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from engine.drivers.confine.failures import PathMissing
-from engine.drivers.confine.patterns import Patterns, State
-from engine.drivers.confine.select import resolved, select
+from engine.drivers.confine.failures import ArchiveRefused, PathMissing
+from engine.drivers.confine.patterns import Patterns, State, is_well_formed
+from engine.drivers.confine.select import has_wildcards, resolved, select
 from engine.drivers.confine.walk import Found, walk
 
 _NO_FOLLOW = os.O_PATH | os.O_NOFOLLOW
@@ -29,14 +29,14 @@ class Selection:
         self._exclude: Sequence[str] = found.get("exclude", ())
         self._required: Sequence[str] = found.get("required", ())
 
-    def paths(self, top: int) -> list[bytes]:
-        """Return what is meant, in order; the empty path is the top itself. Raises PathMissing."""
+    def paths(self, top: int, kind: type[PathMissing] = PathMissing) -> list[bytes]:
+        """Return what is meant, in order; the empty path is the top itself. Raises PathMissing, of that kind."""
         for required in self._required:
-            _require(top, os.fsencode(required).strip(b"/"), required)
-        if self.wildcard:
-            return select(top, self.path)
+            _require(top, os.fsencode(required).strip(b"/"), kind(required))
         wanted = os.fsencode(os.path.normpath("/" + self.path)).lstrip(b"/")
-        _require(top, wanted, self.path)
+        if self.wildcard and has_wildcards(wanted):
+            return select(top, self.path)
+        _require(top, wanted, kind(self.path))
         return [wanted]
 
     def filtered(self) -> bool:
@@ -71,6 +71,9 @@ class Filter:
     def __init__(self, include: Sequence[str], exclude: Sequence[str]) -> None:
         self._include = Patterns(include) if include else None
         self._exclude = Patterns(exclude) if exclude else None
+        for what, patterns in (("includepatterns", include), ("excludepatterns", exclude)):
+            if not all(map(is_well_formed, patterns)):
+                raise ArchiveRefused(f"invalid {what}: [{' '.join(patterns)}]: syntax error in pattern")
         self._states: dict[bytes, tuple[State, State]] = {}
 
     def wants(self, path: bytes) -> bool:
@@ -104,7 +107,7 @@ def kind_of(fd: int) -> int:
     return stat.S_IFMT(os.fstat(fd).st_mode)
 
 
-def _require(top: int, path: bytes, shown: str) -> None:
+def _require(top: int, path: bytes, failure: PathMissing) -> None:
     try:
         above, _, name = path.rpartition(b"/")
         directory = resolved(top, above)
@@ -113,4 +116,4 @@ def _require(top: int, path: bytes, shown: str) -> None:
         finally:
             os.close(directory)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise PathMissing(shown) from error
+        raise failure from error

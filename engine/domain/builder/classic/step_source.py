@@ -37,6 +37,10 @@ class StepSource:
         """Return what tells the tree from others."""
         return f"image {self._image(work).manifest.digest}"
 
+    def known(self, work: Work) -> bool:
+        """Nobody is told of it."""
+        return False
+
     async def load(self, work: Work) -> Snapshot:
         """Return the tree, unpacked. Raises ExtractFailed, …"""
         image = self._image(work)

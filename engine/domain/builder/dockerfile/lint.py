@@ -117,6 +117,7 @@ RULES: Mapping[str, Rule] = {
             "CopyIgnoredFile",
             "Attempting to Copy file that is excluded by .dockerignore",
             'Attempting to {0} file "{1}" that is excluded by .dockerignore',
+            experimental=True,
         ),
         Rule(
             "InvalidDefinitionDescription",

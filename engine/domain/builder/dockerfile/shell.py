@@ -11,6 +11,9 @@ from engine.domain.builder.dockerfile.failures import InstructionWrong
 from engine.domain.builder.dockerfile.shell_patterns import replaced, trimmed
 
 _NAME = re.compile(r"[0-9]+|[@*#?$!-]|\w+")
+_ESCAPES = {"\\": "\\\\", '"': '\\"'} | dict(
+    zip("\a\b\f\n\r\t\v", ("\\a", "\\b", "\\f", "\\n", "\\r", "\\t", "\\v"), strict=True)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,15 @@ def expand_words(text: str, env: Mapping[str, str], escape: str = "\\") -> list[
 
 def go_quoted(text: str) -> str:
     """Return a text as Go's `%q` shows it."""
-    escapes = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
-    return f'"{"".join(escapes.get(c, c) for c in text)}"'
+    return f'"{"".join(_ESCAPES.get(c) or (c if c.isprintable() else _by_number(ord(c))) for c in text)}"'
+
+
+def _by_number(code: int) -> str:
+    if code < 0x80:
+        return f"\\x{code:02x}"
+    if 0xDC80 <= code <= 0xDCFF:  # A byte that is no UTF-8.
+        return f"\\x{code - 0xDC00:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 class _Lexer:

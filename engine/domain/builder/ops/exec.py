@@ -16,7 +16,7 @@ from typing import Any
 from engine.core import ids
 from engine.core.errors import NotImplementedHere
 from engine.core.model.container import HostConfig
-from engine.domain.builder.failures import ProcessFailed
+from engine.domain.builder.failures import ProcessFailed, of_process
 from engine.domain.builder.llb.ops import EMPTY, ExecOp, Mount
 from engine.domain.builder.ops.cache_mounts import CacheMounts
 from engine.domain.builder.ops.protected import secret_variables
@@ -143,7 +143,8 @@ class _Run:
         )
         tree, netns = await _both(mounting, lending)
         prepared = await self._commands.mounts(self._work, self._directory).prepare(inputs, stack)
-        user, stubs = await asyncio.gather(self._user(tree), self._made_ready(tree, prepared))
+        with of_process(self._operation.meta.args):
+            user, stubs = await asyncio.gather(self._user(tree), self._made_ready(tree, prepared))
         await asyncio.to_thread(self._write_etc, netns, limits)
         step = Step(
             id=self._id,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from engine.core.model.container import Mount as RequestedMount
 from engine.core.model.container import MountPoint, TmpfsOptions
+from engine.domain.builder.failures import of_process
 from engine.domain.builder.llb.ops import EMPTY, ExecOp, Mount, MountType
 from engine.domain.builder.ops.cache_mounts import CacheMounts
 from engine.domain.builder.ops.protected import agent_socket, memory, secret_file
@@ -78,7 +79,9 @@ class MountPreparer:
         """A part of a tree is pinned: others may change the tree at the same time."""
         if mount.selector.strip("/"):
             target = self._directory / "pins" / str(number)
-            await asyncio.to_thread(pin, source, mount.selector, target)
+            assert isinstance(self._work.vertex.operation, ExecOp)
+            with of_process(self._work.vertex.operation.meta.args):
+                await asyncio.to_thread(pin, source, f"/{mount.selector.strip('/')}", target)
             source = target
         return await asyncio.to_thread(fitted, _bind(source, mount, rw=not mount.readonly))
 

@@ -43,6 +43,10 @@ class Source(Protocol):
         """Return what tells this tree from others: the same for the same content. Raises WharfError, OSError."""
         ...
 
+    def known(self, work: Work) -> bool:
+        """Tell whether the tree, which is identified, has been brought for an earlier build."""
+        ...
+
     async def load(self, work: Work) -> Snapshot:
         """Return the tree. Raises WharfError, OSError."""
         ...

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from engine.domain.builder.failures import NotEntitled
 from engine.domain.builder.job import INSECURE, NETWORK_HOST, Job
-from engine.domain.builder.llb.codec import digest_of
-from engine.domain.builder.llb.ops import Edge, ExecOp, NetMode, Vertex
+from engine.domain.builder.llb.codec import digest_of, inputs_first
+from engine.domain.builder.llb.ops import Description, Edge, ExecOp, NetMode, Vertex
 from engine.domain.builder.snapshot import Snapshot
 from engine.domain.builder.solver.describe import lower_inputs
 from engine.domain.builder.solver.vertex_run import Machinery, VertexRun
@@ -28,15 +29,18 @@ class Solver:
         The tree is kept until the job is closed.
         """
         self._admit(job)
+        described = _descriptions(edge.vertex)
         for vertex in _inputs_first(edge.vertex, lambda v: digest_of(v) in job.runs):
-            self._run(vertex, job)
+            self._run(vertex, described[digest_of(vertex)], job)
         run: VertexRun = job.runs[digest_of(edge.vertex)]
         if job.seals:
             self._seal_below(edge.vertex, job)
         return (await run.result())[edge.output]
 
-    def _run(self, vertex: Vertex, job: Job) -> None:
+    def _run(self, vertex: Vertex, description: Description, job: Job) -> None:
         _check_entitled(vertex, job)
+        if description is not vertex.description:
+            vertex = replace(vertex, description=description)
         inputs = [job.runs[digest_of(each.vertex)] for each in vertex.inputs]
         job.runs[digest_of(vertex)] = VertexRun(self._machinery, job, vertex, inputs)
 
@@ -75,6 +79,17 @@ class Solver:
         snapshot = Snapshot() if edge is None else await self.solve(edge, job)
         async with self._machinery.snapshots.view(snapshot) as path:
             yield path
+
+
+def _descriptions(top: Vertex) -> dict[str, Description]:
+    """Return how the vertices of a graph are described; of equal ones the last one says it, as with BuildKit."""
+    found: dict[str, Description] = {}
+    for vertex in inputs_first(top):
+        description, before = vertex.description, found.get(digest_of(vertex))
+        if before is not None and before.ignore_cache and not description.ignore_cache:
+            description = replace(description, ignore_cache=True)
+        found[digest_of(vertex)] = description
+    return found
 
 
 def _inputs_first(top: Vertex, is_known: Callable[[Vertex], bool]) -> Iterator[Vertex]:

@@ -38,13 +38,16 @@ class VertexTeller:
 
     def cached(self) -> None:
         """Say that it was done before; once."""
-        if not self._event.completed:
+        if not self._event.cached:
             now = times.now()
             self._tell(started=now, completed=now, cached=True)
 
-    def told(self, *, again: bool = True) -> "Told":
-        """Tell of the beginning and the end of what is done within; not `again` where it has ended once."""
-        return Told(self, silent=not again and bool(self._event.completed))
+    def told(self, meanwhile: str = "", *, again: bool = True) -> "Told":
+        """Tell of the beginning and the end of what is done within; not `again` where it has ended once.
+
+        `meanwhile` goes before the text of an error for those who wait.
+        """
+        return Told(self, meanwhile, silent=not again and bool(self._event.completed))
 
     def begin(self) -> None:
         """Say that the vertex is being worked on."""
@@ -57,16 +60,23 @@ class VertexTeller:
             text = "context canceled"
         self._tell(started=self._event.started or times.now(), completed=times.now(), error=text)
 
-    def failed(self, error: Exception) -> VertexFailed:
+    def refused(self, error: Exception, meanwhile: str) -> VertexFailed:
+        """Say of what has not begun that it cannot be done; return what those who wait for it are to see."""
+        self.begin()
+        self.end(error)
+        return self.failed(error, meanwhile)
+
+    def failed(self, error: Exception, meanwhile: str) -> VertexFailed:
         """Return what those who wait for the vertex are to see of an error in it."""
-        return VertexFailed(self._event.digest, self._vertex.description.source, error)
+        return VertexFailed(self._event.digest, self._vertex.description.source, error, meanwhile)
 
 
 class Told:
     """The work that is told of."""
 
-    def __init__(self, teller: VertexTeller, *, silent: bool) -> None:
+    def __init__(self, teller: VertexTeller, meanwhile: str, *, silent: bool) -> None:
         self._teller = teller
+        self._meanwhile = meanwhile
         self._silent = silent
 
     async def __aenter__(self) -> None:
@@ -77,4 +87,4 @@ class Told:
         if not self._silent or error is not None:
             self._teller.end(error)
         if isinstance(error, Exception) and not isinstance(error, VertexFailed):
-            raise self._teller.failed(error) from error
+            raise self._teller.failed(error, self._meanwhile) from error

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from engine.core import times
 from engine.core.errors import WharfError
 from engine.domain.builder.cache import BuildCache, CacheRecord, new_id
-from engine.domain.builder.failures import ChecksumFailed
+from engine.domain.builder.failures import NO_CONTENT_KEY, NO_SOURCE_KEY, ChecksumFailed
 from engine.domain.builder.job import Job
 from engine.domain.builder.llb.codec import digest_of
 from engine.domain.builder.llb.ops import ExecOp, MountType, Operation, SourceOp, Vertex
@@ -85,9 +85,15 @@ class VertexRun:
         if isinstance(self._vertex.operation, SourceOp):
             return await self._source_key()
         selections = self._selections
-        for number in selections:  # Whoever needs a content waits for it.
+        early = [
             self._job.spawn(self._early_content(number, selections), f"early-{self.digest[7:19]}")
-        numbered = await asyncio.gather(*(self._input_key(number) for number in range(len(self._inputs))))
+            for number in selections
+        ]
+        if not self._inputs:
+            self._teller.begin()
+            self._teller.end(None)
+        finding = asyncio.gather(*(self._input_key(number) for number in range(len(self._inputs))))
+        numbered = await _unless_failed(finding, early)
         fast = keys.key_of(self._vertex, numbered)
         self.transient = any(run.transient for i, run in enumerate(self._inputs) if i not in selections)
         if selections:
@@ -105,7 +111,7 @@ class VertexRun:
             await self._content(number, selections[number])
 
     async def _source_key(self) -> str:
-        async with self._teller.told():
+        async with self._teller.told(NO_SOURCE_KEY):
             source = self._source()
             self.transient = source.transient
             return keys.source_key(await source.identify(self._work))
@@ -148,9 +154,8 @@ class VertexRun:
             async with self._machinery.snapshots.view(tree) as path:
                 return keys.content_key(await self._machinery.snapshots.confine.fingerprint(path, selections))
         except (WharfError, OSError) as error:
-            raise self._teller.failed(
-                ChecksumFailed(f"{secrets.token_hex(12)}::{secrets.token_hex(12)}", error)
-            ) from error
+            ref = f"{secrets.token_hex(12)}::{secrets.token_hex(12)}"
+            raise self._teller.refused(ChecksumFailed(ref, error), NO_CONTENT_KEY) from error
 
     async def _input(self, number: int) -> Snapshot:
         edge = self._vertex.inputs[number]
@@ -164,7 +169,8 @@ class VertexRun:
         if record is None:
             return False
         await self._keep(self._machinery.snapshots.of_records(record.layers))
-        self._teller.cached()
+        if self._inputs:
+            self._teller.cached()
         return True
 
     def _need(self, *trees: Snapshot) -> None:
@@ -193,6 +199,7 @@ class VertexRun:
             return await self._loaded()
         outputs = describe.output_count(self._vertex)
         if (cached := self._cached(key, outputs)) is not None:
+            self._teller.cached()
             return cached
         inputs = await asyncio.gather(*(self._input(number) for number in range(len(self._inputs))))
         flight = f"{self._job.ref} {key}" if self.fresh or _is_private(self._vertex.operation) else key
@@ -215,8 +222,12 @@ class VertexRun:
         return made
 
     async def _loaded(self) -> Sequence[Snapshot]:
+        source = self._source()
+        known = source.known(self._work)
         async with self._teller.told(again=False):
-            tree = await self._source().load(self._work)
+            tree = await source.load(self._work)
+        if known:
+            self._teller.cached()
         await self._keep(tree)
         return [tree]
 
@@ -262,6 +273,16 @@ class VertexRun:
 
 async def _awaited(work: Callable[[], Awaitable[T]]) -> T:
     return await work()
+
+
+async def _unless_failed(work: "asyncio.Future[list[str]]", others: "Sequence[asyncio.Task[None]]") -> list[str]:
+    """Wait for some work; where one of the others fails meanwhile, raise what it raises at once."""
+    pending: set[asyncio.Future[Any]] = {work, *others}
+    while not work.done():
+        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        for each in done - {work}:
+            await each
+    return await work
 
 
 def _is_private(operation: Operation) -> bool:

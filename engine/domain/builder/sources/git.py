@@ -9,8 +9,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from engine.core.errors import WharfError
-from engine.domain.builder.failures import KeyFailed
 from engine.domain.builder.job import Job
 from engine.domain.builder.llb.ops import SourceOp
 from engine.domain.builder.snapshot import Snapshot
@@ -46,20 +44,21 @@ class GitSource:
         self._scratch = scratch
 
     async def identify(self, work: Work) -> str:
-        """Find out which commit is meant. Raises KeyFailed."""
+        """Find out which commit is meant. Raises GitFailed, RefMissing."""
         operation = _operation(work)
         ref, subdir = _fragment(operation)
-        try:
-            async with self._repository(operation, work.job) as repository:
-                commit = await repository.commit_of(ref)
-            _require_checksum(operation.attrs.get("git.checksum", ""), commit)
-        except WharfError as error:
-            raise KeyFailed(error) from error
+        async with self._repository(operation, work.job) as repository:
+            commit = await repository.commit_of(ref)
+        _require_checksum(operation.attrs.get("git.checksum", ""), commit)
         attrs = operation.attrs
         kept = [name for name in ("git.keepgitdir", "git.skipsubmodules") if attrs.get(name) == "true"]
         identity = f"git {_remote(operation)} {commit} {subdir} {' '.join(kept)}"
         work.job.runs[f"git {work.digest}"] = (identity, commit)
         return identity
+
+    def known(self, work: Work) -> bool:
+        """Tell whether an earlier build has made the tree."""
+        return self._trees.find(work.job.runs[f"git {work.digest}"][0]) is not None
 
     async def load(self, work: Work) -> Snapshot:
         """Return the tree. Raises GitFailed, ArchiveRefused, OSError."""

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from engine.domain.builder.failures import ChecksumWrong, DownloadFailed, KeyFailed
+from engine.domain.builder.failures import ChecksumWrong, DownloadFailed
 from engine.domain.builder.job import Job
 from engine.domain.builder.llb.ops import SourceOp
 from engine.domain.builder.snapshot import Snapshot
 from engine.domain.builder.solver.executors import Work
 from engine.domain.builder.sources.trees import SourceTrees, record_of
-from engine.drivers.registry.failures import RegistryUnreachable
 from engine.drivers.registry.fetch import Download, NotServed, download_with
 from engine.drivers.registry.transport import Transport
 
@@ -48,25 +47,29 @@ class HttpSource:
         self._scratch = scratch
 
     async def identify(self, work: Work) -> str:
-        """Fetch the file; what it holds says which tree it is. Raises DownloadFailed, ChecksumWrong, OSError."""
+        """Fetch the file; what it holds says which tree it is. Raises DownloadFailed, OSError."""
         operation = work.vertex.operation
         assert isinstance(operation, SourceOp)
         fetched = await self._fetched(operation, work.job)
         work.job.resources.callback(os.close, fetched.fd)
-        wanted = operation.attrs.get("http.checksum", "")
-        if wanted and wanted != fetched.digest:
-            raise ChecksumWrong(wanted, fetched.digest)
         attrs = operation.attrs
         owner = f"{attrs.get('http.perm', '')} {attrs.get('http.uid', '')} {attrs.get('http.gid', '')}"
         identity = f"http {fetched.digest} {fetched.filename} {owner} {fetched.modified}"
         work.job.runs[_key(work)] = (identity, fetched)
         return identity
 
+    def known(self, work: Work) -> bool:
+        """Tell whether an earlier build has made the tree."""
+        return self._trees.find(work.job.runs[_key(work)][0]) is not None
+
     async def load(self, work: Work) -> Snapshot:
-        """Return the tree."""
+        """Return the tree. Raises ChecksumWrong, OSError."""
         operation = work.vertex.operation
         assert isinstance(operation, SourceOp)
         identity, fetched = work.job.runs[_key(work)]
+        wanted = operation.attrs.get("http.checksum", "")
+        if wanted and wanted != fetched.digest:
+            raise ChecksumWrong(wanted, fetched.digest)
         found = self._trees.find(identity)
         if found is not None:
             return found
@@ -100,8 +103,6 @@ class HttpSource:
                 yield found
         except NotServed as error:
             raise DownloadFailed(error.status) from error
-        except RegistryUnreachable as error:
-            raise KeyFailed(error) from error
 
 
 def _key(work: Work) -> str:

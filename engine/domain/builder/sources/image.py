@@ -46,6 +46,15 @@ class ImageSource:
         work.job.runs[_key(work)] = found
         return f"image {found.image.config_descriptor.digest}"
 
+    def known(self, work: Work) -> bool:
+        """Tell whether an earlier build has used the image."""
+        return self.used(work.job.runs[_key(work)])
+
+    def used(self, found: FoundImage) -> bool:
+        """Tell whether an earlier build has used an image."""
+        tree = self._stores.snapshots.of_image(found.image)
+        return bool(tree.layers) and self._stores.cache.peek(image_layer_key(tree.layers[-1].id)) is not None
+
     async def load(self, work: Work) -> Snapshot:
         """Return the tree, having pulled and unpacked what was missing."""
         return await self.bring(work.job.runs[_key(work)], work.job, work.report)

@@ -34,6 +34,10 @@ class LayoutSource:
         work.job.runs[_key(work)] = found
         return f"image {found.image.config_descriptor.digest}"
 
+    def known(self, work: Work) -> bool:
+        """Tell whether an earlier build has used the image."""
+        return self._images.used(work.job.runs[_key(work)])
+
     async def load(self, work: Work) -> Snapshot:
         """Return the tree, having brought and unpacked what was missing."""
         return await self._images.bring(work.job.runs[_key(work)], work.job, work.report)

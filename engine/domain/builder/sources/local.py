@@ -26,6 +26,10 @@ class LocalSource:
         job.runs[_key(work)] = path
         return f"local {ids.new_id()}"
 
+    def known(self, work: Work) -> bool:
+        """No directory is known: it may have changed."""
+        return False
+
     async def load(self, work: Work) -> Snapshot:
         """Return the directory that `identify` brought."""
         return Snapshot(directory=work.job.runs[_key(work)])

@@ -1,7 +1,7 @@
 """What an image's name stands for: here or, where it is not here or the client wants it so, at its registry."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from engine.core import ids, references, times
 from engine.core.errors import NotFound, WharfError
 from engine.core.model.image import Descriptor, Image, Platform, StoredImage
 from engine.core.references import Reference
-from engine.domain.builder.failures import SourceUnresolved, StorageFailed, worded
+from engine.domain.builder.failures import RequestFailed, SourceUnresolved, StorageFailed, worded
 from engine.domain.builder.job import Job
 from engine.domain.builder.progress import VertexEvent
 from engine.domain.builder.sources.client_origin import ClientOrigin, Layout
@@ -22,6 +22,7 @@ from engine.domain.images.origin import Origin
 from engine.domain.images.platforms import host
 from engine.domain.images.pull import Fetch, Stores
 from engine.drivers.registry.credentials import ANONYMOUS, Credentials
+from engine.drivers.registry.failures import RegistryUnreachable
 from engine.drivers.registry.repository import Repository
 from engine.drivers.registry.transport import Transport
 
@@ -65,15 +66,21 @@ class ImageResolver:
         return found
 
     async def _told(self, reference: Reference, platform: Platform, mode: str, job: Job) -> ResolvedImage:
-        async with vertex(f"[internal] load metadata for {reference}", job):
-            try:
-                found = await self.find(reference, platform, mode, job)
+        try:
+            async with vertex(f"[internal] load metadata for {reference}", job):
+                found = await self._requested(self.find(reference, platform, mode, job))
                 config = await self.config(found)
-            except (WharfError, OSError) as error:
-                raise SourceUnresolved(str(reference), error) from error
+        except (WharfError, OSError) as error:
+            raise SourceUnresolved(str(reference), error) from error
         tag = f":{reference.tag}" if reference.tag else ""
         digest = reference.digest or found.image.target.digest
         return ResolvedImage(f"{reference.name}{tag}@{digest}", digest, config)
+
+    async def _requested(self, finding: Awaitable[FoundImage]) -> FoundImage:
+        try:
+            return await finding
+        except RegistryUnreachable as error:
+            raise RequestFailed(error) from error
 
     async def layout(self, layout: Layout, platform: Platform, log_name: str, job: Job) -> ResolvedImage:
         """Return what is known of an image in a client's layout, told by that name. Raises SourceUnresolved."""

@@ -69,6 +69,8 @@ class Inputs:
         if key not in self._numbers:
             self._numbers[key] = len(self.edges)
             self.edges.append(edge)
+        # As with BuildKit, the last of equal ones gives its name.
+        self.edges[self._numbers[key]] = edge
         return self._numbers[key]
 
 

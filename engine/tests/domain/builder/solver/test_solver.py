@@ -96,6 +96,9 @@ class Parts:
     async def identify(self, work):
         return work.vertex.operation.identifier
 
+    def known(self, work):
+        return False
+
     async def load(self, work):
         name = work.vertex.operation.identifier
         self.done.append(name)
