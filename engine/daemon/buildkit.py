@@ -31,6 +31,7 @@ from engine.daemon.resources import Resources
 from engine.domain.builder.builds import Builds, Exporter, Parts
 from engine.domain.builder.entitlements import Permission, entitlements
 from engine.domain.builder.exporters.archives import ArchiveExporter
+from engine.domain.builder.exporters.attested_trees import AttestedTrees
 from engine.domain.builder.exporters.files import LocalExporter, TarExporter
 from engine.domain.builder.frontend import DockerfileFrontend
 from engine.domain.builder.gateway import GatewayFrontend
@@ -120,11 +121,12 @@ def _kept_progress(events: Iterable[ProgressEvent]) -> bytes:
 
 
 def _exporters(drivers: Drivers, builder: Builder) -> dict[str, Exporter]:
+    trees = AttestedTrees(builder.solver, builder.assembler.snapshots)
     return {
         "moby": builder.image_exporter,
         "image": builder.image_exporter,
-        "local": LocalExporter(builder.solver),
-        "tar": TarExporter(builder.solver, drivers.confine),
+        "local": LocalExporter(trees),
+        "tar": TarExporter(trees, drivers.confine),
         "oci": ArchiveExporter(builder.assembler, drivers.content, docker=False),
         "docker": ArchiveExporter(builder.assembler, drivers.content, docker=True),
     }

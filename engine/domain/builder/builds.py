@@ -18,7 +18,7 @@ from engine.domain.builder import provenance
 from engine.domain.builder.job import CachePlace, Job
 from engine.domain.builder.llb.ops import Edge
 from engine.domain.builder.provenance import Circumstances
-from engine.domain.builder.result import Attestation, FrontendRequest, FrontendResult
+from engine.domain.builder.result import FrontendRequest, FrontendResult
 
 log = logging.getLogger(__name__)
 # Clients ask for a build's progress, and call within it, before they have asked for the build.
@@ -322,8 +322,7 @@ class Builds:
             return result
         build.inline_only = wanted.inline_only
         said = {
-            platform: [Attestation(provenance.PREDICATE, provenance.predicate(edge, circumstances, full=wanted.full))]
-            for platform, edge in result.refs.items()
+            platform: [provenance.attestation(edge, circumstances, wanted)] for platform, edge in result.refs.items()
         }
         return replace(result, attestations=said)
 

@@ -103,6 +103,10 @@ class Confine:
         request = Request("fingerprint", tree, {"selections": [dict(s) for s in selections]})
         return str(await self._workers.run(request))
 
+    async def digests(self, tree: Path) -> list[tuple[str, str]]:
+        """Return path and SHA-256 (hex digits) of each file's content. Raises OSError."""
+        return [(path, digest) for path, digest in await self._workers.run(Request("digests", tree, {}))]
+
     async def file_op(self, tree: Path, actions: Sequence[Mapping[str, Any]], sources: Sequence[Path | int]) -> None:
         """Do a build step's file operations (file_op.py) in a tree. Raises ArchiveRefused, OSError.
 

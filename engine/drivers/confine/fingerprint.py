@@ -1,4 +1,4 @@
-"""The job `fingerprint`: the digest of what copies would copy, whatever its times are."""
+"""The jobs `fingerprint`, the digest of what copies would copy, whatever its times are, and `digests`, of each file."""
 
 import hashlib
 import os
@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.drivers.confine.select import is_directory, resolved
 from engine.drivers.confine.selection import Selection, chosen
+from engine.drivers.confine.walk import walk
 from engine.drivers.confine.xattrs import copied
 
 _CHUNK = 1 << 20
@@ -33,6 +34,16 @@ def fingerprint(root: int, selections: Sequence[dict[str, Any]]) -> str:
                 os.close(fd)
         total.update(b"\0end")
     return total.hexdigest()
+
+
+def digests(root: int) -> list[tuple[str, str]]:
+    """Return the path and the SHA-256 (hex digits) of the content of each file below the directory `root`. Blocks."""
+    found = []
+    for each in walk(root):
+        if stat.S_ISREG(each.status.st_mode):
+            with os.fdopen(each.open(), "rb") as file:
+                found.append((os.fsdecode(each.path), hashlib.file_digest(file, "sha256").hexdigest()))
+    return found
 
 
 def _of_file(root: int, path: bytes, fd: int) -> bytes:

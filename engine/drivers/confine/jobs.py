@@ -10,7 +10,7 @@ from typing import Any
 from engine.drivers.confine import changes, container_fs
 from engine.drivers.confine.copy_up import copy_up
 from engine.drivers.confine.file_op import file_op
-from engine.drivers.confine.fingerprint import fingerprint
+from engine.drivers.confine.fingerprint import digests, fingerprint
 from engine.drivers.confine.layer_tar import pack
 from engine.drivers.confine.measure import content_size, disk_usage
 from engine.drivers.confine.unpack import unpack
@@ -29,6 +29,10 @@ def _pack(root: int, arguments: Arguments, fds: Sequence[int]) -> Any:
 
 def _fingerprint(root: int, arguments: Arguments, _fds: Sequence[int]) -> Any:
     return fingerprint(root, arguments["selections"])
+
+
+def _digests(root: int, _arguments: Arguments, _fds: Sequence[int]) -> Any:
+    return digests(root)
 
 
 def _file_op(_root: int, arguments: Arguments, fds: Sequence[int]) -> Any:
@@ -59,6 +63,7 @@ JOBS: dict[str, Job] = {
     "content_size": _content_size,
     "copy_up": _copy_up,
     "disk_usage": _disk_usage,
+    "digests": _digests,
     "file_op": _file_op,
     "fingerprint": _fingerprint,
     "pack": _pack,

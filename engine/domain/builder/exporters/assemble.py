@@ -15,7 +15,7 @@ from engine.domain.builder.exporters.image_config import ExportedLayer, empty_co
 from engine.domain.builder.job import Job
 from engine.domain.builder.llb.ops import Edge
 from engine.domain.builder.progress import StatusEvent
-from engine.domain.builder.provenance import statement
+from engine.domain.builder.provenance import image_subjects, statement
 from engine.domain.builder.result import Attestation, FrontendResult
 from engine.domain.builder.snapshot import NamedLayer, Snapshot, Snapshots
 from engine.domain.builder.solver.solver import Solver
@@ -189,7 +189,7 @@ class _Writer:
             return None
         layers = []
         for each in attestations:
-            said = statement(each.predicate, self._options.names, image.manifest.digest, part.platform)
+            said = statement(each, image_subjects(self._options.names, image.manifest.digest, part.platform))
             data = msgspec.json.encode(said)
             at = msgspec.structs.replace(
                 _described(data, _IN_TOTO), annotations={"in-toto.io/predicate-type": each.predicate_type}

@@ -10,13 +10,14 @@ from engine.core import times
 from engine.core.errors import NotImplementedHere
 from engine.domain.builder.builds import ExportTarget
 from engine.domain.builder.exporters.assemble import PlatformResult, platform_results
+from engine.domain.builder.exporters.attested_trees import AttestedTrees
 from engine.domain.builder.exporters.image import flag
 from engine.domain.builder.job import Job
 from engine.domain.builder.progress import StatusEvent
 from engine.domain.builder.result import FrontendResult
 from engine.domain.builder.session import Outgoing
-from engine.domain.builder.solver.solver import Solver
 from engine.domain.builder.sources.resolve import vertex
+from engine.domain.images.platforms import host
 from engine.drivers.confine.confine import Confine
 from engine.drivers.linux.pipes import output_of
 
@@ -31,8 +32,8 @@ class SeveralPlatforms(NotImplementedHere):
 class LocalExporter:
     """Sends directories."""
 
-    def __init__(self, solver: Solver) -> None:
-        self._solver = solver
+    def __init__(self, trees: AttestedTrees) -> None:
+        self._trees = trees
 
     async def export(self, result: FrontendResult, target: ExportTarget, job: Job) -> Mapping[str, str]:
         """Send each platform's tree. Raises VertexFailed, WharfError, OSError."""
@@ -41,7 +42,10 @@ class LocalExporter:
         async with vertex("exporting to client directory", job) as digest:
             for part in parts:
                 what = f"copying files {part.name}" if len(parts) > 1 else "copying files"
-                async with told(job, digest, what) as sent, self._solver.tree(part.edge, job) as tree:
+                async with (
+                    told(job, digest, what, "transferring") as sent,
+                    self._trees.tree(part, result.attestations, job) as tree,
+                ):
                     prefix = _directory(part) if split else ""
                     await job.session.send_tree(Outgoing(target.number, sent, prefix=prefix), tree)
         return {}
@@ -55,8 +59,8 @@ def _directory(part: PlatformResult) -> str:
 class TarExporter:
     """Sends archives."""
 
-    def __init__(self, solver: Solver, confine: Confine) -> None:
-        self._solver = solver
+    def __init__(self, trees: AttestedTrees, confine: Confine) -> None:
+        self._trees = trees
         self._confine = confine
 
     async def export(self, result: FrontendResult, target: ExportTarget, job: Job) -> Mapping[str, str]:
@@ -64,13 +68,13 @@ class TarExporter:
         parts = platform_results(result)
         if len(parts) > 1:
             raise SeveralPlatforms
-        async with vertex("exporting to client tarball", job) as digest:
-            edge = parts[0].edge if parts else None
-            async with (
-                told(job, digest, "sending tarball", counted=False) as sent,
-                self._solver.tree(edge, job) as tree,
-            ):
-                await job.session.send_file(Outgoing(target.number, sent), self._archive(tree))
+        part = parts[0] if parts else PlatformResult("", host(), None, b"")
+        async with (
+            vertex("exporting to client tarball", job) as digest,
+            told(job, digest, "sending tarball", counted=False) as sent,
+            self._trees.tree(part, result.attestations, job) as tree,
+        ):
+            await job.session.send_file(Outgoing(target.number, sent), self._archive(tree))
         return {}
 
     async def _archive(self, tree: Path) -> AsyncIterator[bytes]:
@@ -79,9 +83,11 @@ class TarExporter:
 
 
 @asynccontextmanager
-async def told(job: Job, digest: str, what: str, *, counted: bool = True) -> AsyncIterator[Callable[[int], None]]:
+async def told(
+    job: Job, digest: str, what: str, name: str = "", *, counted: bool = True
+) -> AsyncIterator[Callable[[int], None]]:
     """Tell of a transfer; gives what is to be called with the bytes sent so far (told where counted)."""
-    event = StatusEvent(digest, what, started=times.now())
+    event = StatusEvent(digest, what, name, started=times.now())
     job.progress.send(event)
     size, last = 0, asyncio.get_running_loop().time()
 

@@ -78,6 +78,8 @@ def _meta(meta: Meta) -> Message:
         extraHosts=[pb.HostIP(Host=host, IP=address) for host, address in meta.extra_hosts],
         ulimit=[pb.Ulimit(Name=name, Soft=soft, Hard=hard) for name, soft, hard in meta.ulimits],
         cgroupParent=meta.cgroup_parent,
+        # As BuildKit's frontend has it, so that digests of steps are the same; nothing is ever left of mounts here.
+        removeMountStubsRecursive=True,
         validExitCodes=meta.valid_exit_codes,
     )
 
