@@ -1,4 +1,4 @@
-"""SIGKILL in the middle of load, push, rmi and prune: `system df` and `du` agree, nothing is left."""
+"""SIGKILL in the middle of load, push, save, rmi and prune: `system df` and `du` agree, nothing is left."""
 
 import http.client
 import threading
@@ -49,6 +49,10 @@ def push(daemon: Daemon, target: str) -> None:
     daemon.api.request("POST", f"/images/{target}/push?tag=1", headers={"X-Registry-Auth": "e30="})
 
 
+def save(daemon: Daemon, _: str) -> None:
+    daemon.api.request("GET", "/images/killed:1/get")
+
+
 def remove(daemon: Daemon, _: str) -> None:
     daemon.api.request("DELETE", "/images/killed:1?force=1")
 
@@ -73,7 +77,7 @@ def kill_during(daemon: Daemon, act: Callable[[], None], delay: float) -> None:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("act", [load, push, remove, prune], ids=lambda act: act.__name__)
+@pytest.mark.parametrize("act", [load, push, save, remove, prune], ids=lambda act: act.__name__)
 def test_kill(request: pytest.FixtureRequest, daemon: Daemon, target: str, act: Callable[[Daemon, str], None]) -> None:
     points = 30 if request.config.getoption("full") else 5
     for number in range(points):
