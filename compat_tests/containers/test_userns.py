@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from compat_tests.clients.buildx import Buildx
 from compat_tests.clients.cli import DockerCli
 from compat_tests.clients.daemon import Daemon
 from compat_tests.conftest import Suite, finish
@@ -185,3 +186,32 @@ def test_a_setting_that_means_nobody(suite: Suite) -> None:
             daemon.start()
     finally:
         finish(daemon)
+
+
+DOCKERFILE = """\
+FROM busybox
+COPY file /copied
+COPY --chown=33:44 file /given
+RUN touch /made && chown 5:6 /made
+RUN cat /copied > /seen && rm /copied && cp /seen /copied
+"""
+OWNERS = """\
+ls -ln /copied /given /made /seen | tr -s ' ' | cut -d' ' -f1,3,4
+echo more >> /copied; echo more >> /given
+"""
+
+
+@pytest.mark.difference("builds-run-unmapped")
+@pytest.mark.parametrize("front", ["classic", "buildx"])
+def test_what_is_built_belongs_to_those_inside(remapped: Daemon, tmp_path: Path, front: str) -> None:
+    (tmp_path / "Dockerfile").write_text(DOCKERFILE)
+    (tmp_path / "file").write_text("content\n")
+    (tmp_path / "file").chmod(0o600)
+    if front == "classic":
+        context = subprocess.run(["tar", "-C", str(tmp_path), "-c", "."], check=True, capture_output=True).stdout
+        answer = remapped.api.request("POST", "/build?t=made:classic", context, {"Content-Type": "application/x-tar"})
+        assert b"Successfully built" in answer.body, answer.body
+    else:
+        Buildx(remapped.cli, tmp_path).ok("-t", "made:buildx")
+    out = remapped.cli.ok("run", "--rm", f"made:{front}", "sh", "-c", OWNERS)
+    assert out.splitlines() == ["-rw-r--r-- 0 0", "-rw------- 33 44", "-rw-r--r-- 5 6", "-rw-r--r-- 0 0"]

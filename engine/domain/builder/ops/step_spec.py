@@ -76,6 +76,8 @@ def _host_config(step: Step, limits: HostConfig) -> HostConfig:
         limits,
         network_mode="host" if step.netns is None else "bridge" if operation.network is NetMode.SANDBOX else "none",
         privileged=operation.insecure,
+        # Trees of builds have no mapped mounts, so commands keep the host's ids; what they make is right all the same.
+        userns_mode="host",
         ulimits=ulimits or limits.ulimits,
         cgroup_parent=meta.cgroup_parent or limits.cgroup_parent,
         readonly_rootfs=step.readonly_root,
