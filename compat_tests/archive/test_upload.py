@@ -9,8 +9,10 @@ import pytest
 
 from compat_tests.archive.test_cp import content, get, tar_of
 from compat_tests.clients.daemon import Daemon
+from compat_tests.clients.imagefiles import file, symlink, tar
 from compat_tests.clients.rawhttp import RawHttp
 
+_TAR = {"Content-Type": "application/x-tar"}
 _DATA = bytes(range(256)) * 4096
 _CHUNKED = "Transfer-Encoding: chunked\r\n"
 
@@ -100,6 +102,7 @@ def test_a_refusal_reaches_a_client_that_still_sends(
     assert sender.status() == status
 
 
+@pytest.mark.wharfd_only("dockerd now and then keeps the container locked")
 def test_a_client_that_leaves_in_the_middle(engine: Daemon, api: RawHttp, create: Callable[..., str]) -> None:
     container = create("true")
     with connected(engine) as sender:
@@ -112,3 +115,47 @@ def test_chunks_that_make_no_sense(sender: Sender, create: Callable[..., str]) -
     sender.head(create("true"), _CHUNKED)
     sender.socket.sendall(chunked(tar_of(("f", _DATA)))[:66_000] + b"nonsense\r\n\r\n" * 10_000)
     assert sender.status() in (400, 500)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "text"),
+    [
+        ("/f/", 500, "lstat /f/: not a directory"),
+        ("/f/.", 500, "lstat /f/.: not a directory"),
+        ("/f/x", 500, "not a directory"),
+        ("/f", 400, "extraction point is not a directory"),
+        ("/loop", 500, "EvalSymlinks: too many links"),
+        ("/%00", 500, "lstat /\0: invalid argument"),
+    ],
+)
+def test_where_nothing_can_be_put(api: RawHttp, create: Callable[..., str], path: str, status: int, text: str) -> None:
+    container = create("true")
+    entries = tar([file("f", b"x"), symlink("loop", "loop")])
+    assert api.request("PUT", f"/containers/{container}/archive?path=/", entries, _TAR).status == 200
+    answer = api.request("PUT", f"/containers/{container}/archive?path={path}", entries, _TAR)
+    assert (answer.status, answer.message) == (status, text)
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"nonsense", "unexpected EOF"),
+        (b"\x1f\x8b\x08nonsense", "unexpected EOF"),
+        (b"n" * 2000, "archive/tar: invalid tar header"),
+        (tar([file("../a", b"x")]), 'invalid entry name "../a"'),
+    ],
+)
+def test_what_is_no_archive(api: RawHttp, create: Callable[..., str], data: bytes, text: str) -> None:
+    answer = api.request("PUT", f"/containers/{create('true')}/archive?path=/", data, _TAR)
+    assert (answer.status, answer.message) == (500, text)
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [("/loop", "evalSymlinksInScope: too many links in /loop"), ("/%00", "lstat /\0: invalid argument")],
+)
+def test_what_cannot_be_taken_out(api: RawHttp, create: Callable[..., str], path: str, text: str) -> None:
+    container = create("true")
+    api.request("PUT", f"/containers/{container}/archive?path=/", tar([symlink("loop", "loop")]), _TAR)
+    answer = api.request("GET", f"/containers/{container}/archive?path={path}")
+    assert (answer.status, answer.message) == (500, text)

@@ -70,3 +70,15 @@ def test_refusals(api: RawHttp, create: Callable[..., str], body: dict[str, Any]
     assert answer.status == status
     assert message in answer.message
     assert host_config(api, container) == before
+
+
+def test_nothing_to_change(api: RawHttp, start: Callable[..., str]) -> None:
+    container = start("sleep", "600")
+    answer = api.request("POST", f"/containers/{container}/update", b"", {"Content-Type": "application/json"})
+    assert (answer.status, answer.json()) == (200, {"Warnings": None})
+
+
+def test_a_limit_of_pids_goes(api: RawHttp, start: Callable[..., str]) -> None:
+    container = start("sleep", "600", HostConfig={"PidsLimit": 50})
+    answer = api.post(f"/containers/{container}/update", {"PidsLimit": -1})
+    assert (answer.status, answer.json()) == (200, {"Warnings": None})

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import posixpath
+import re
 import stat
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
@@ -106,10 +107,14 @@ class Archive:
 
     async def _stat(self, view: View, reference: str, path: str) -> PathStat:
         full = absolute(path)
+        if "\0" in full:
+            raise ArchiveFailed(f"lstat {full}: invalid argument")
         try:
             found = await self._confine.archives.stat(view, full)
         except OSError as error:
             raise ArchiveFailed(f"lstat {full}: {(error.strerror or '').rpartition(': ')[2].lower()}") from error
+        except ArchiveRefused as error:
+            raise ArchiveFailed(str(error)) from error
         if "missing" in found:
             raise PathNotFound(path, reference)
         return PathStat(_base(full), found["size"], found["mode"], found["mtime"], found["target"])
@@ -147,6 +152,8 @@ class Archive:
 
     async def _put(self, view: View, reference: str, path: str, what: tuple[PutOptions, Upload]) -> None:
         options, upload = what
+        if "\0" in path:
+            raise ArchiveFailed(f"lstat {absolute(path)}: invalid argument")
 
         async def work(source: int | Lent) -> object:
             return await self._confine.archives.put(view, absolute(path), source, options)
@@ -191,7 +198,16 @@ async def _fed(work: Callable[[int], Coroutine[Any, Any, object]], pieces: Async
 
 
 def _reason(error: Exception) -> str:
-    return os_errors.reason(error) if isinstance(error, OSError) else str(error)
+    return os_errors.reason(error) if isinstance(error, OSError) else _in_words_of_go(str(error))
+
+
+def _in_words_of_go(text: str) -> str:
+    """Return what dockerd says of an archive that is refused."""
+    if text.startswith("invalid tar header"):
+        return "archive/tar: invalid tar header"
+    if name := re.fullmatch(r'(".*") leads outside the tree', text, re.DOTALL):
+        return f"invalid entry name {name[1]}"
+    return "unexpected EOF" if text.endswith(": unexpected EOF") else text
 
 
 def _raise(answer: object, reference: str, path: str) -> None:

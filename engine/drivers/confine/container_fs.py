@@ -4,7 +4,6 @@ The process's root is a container's tree with all that is mounted in it: a copy 
 or the tree of a stopped one, on which its volumes are mounted here. Links, `..` and races lead nowhere else.
 """
 
-import errno
 import os
 import stat
 from collections import deque
@@ -26,6 +25,13 @@ Arguments = dict[str, Any]
 _RESOLVE = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
 _MAX_LINKS = 255
+
+
+class TooManyLinks(ArchiveRefused):
+    """Links that lead to each other; the text is dockerd's."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"evalSymlinksInScope: too many links in {path}")
 
 
 def stat_path(root: int, arguments: Arguments, fds: Sequence[int]) -> Arguments:
@@ -66,13 +72,16 @@ def put(root: int, arguments: Arguments, fds: Sequence[int]) -> Arguments:
     It comes from one descriptor; or, where `lent` is given, from the two of a LentReader.
     """
     sources = _mount_all(root, arguments, fds)
-    path = evaluate(arguments["path"])
+    try:
+        path = evaluate(arguments["path"])
+    except TooManyLinks:
+        return {"error": "EvalSymlinks: too many links"}
     try:
         os.close(openat2(root, path, _DIRECTORY, resolve=_RESOLVE))
     except FileNotFoundError:
         return {"missing": True}
     except NotADirectoryError:
-        return {"not_directory": True}
+        return _no_directory(root, path, arguments["path"])
     if refused := _read_only(path, arguments):
         return {"read_only": refused}
     pieces = _lent_pieces(sources, arguments["lent"]["length"]) if arguments["lent"] else chunks(sources[0])
@@ -89,6 +98,17 @@ def put(root: int, arguments: Arguments, fds: Sequence[int]) -> Arguments:
     finally:
         tree.close()
     return {}
+
+
+def _no_directory(root: int, path: str, asked: str) -> Arguments:
+    """Return what is wrong with a path that leads to no directory; the texts are dockerd's."""
+    if asked.endswith(("/", "/.")):
+        return {"error": f"lstat {asked}: not a directory"}
+    try:
+        os.close(openat2(root, path, os.O_PATH | os.O_NOFOLLOW, resolve=_RESOLVE))
+    except NotADirectoryError:
+        return {"error": "not a directory"}
+    return {"not_directory": True}
 
 
 def _lent_pieces(fds: Sequence[int], length: int | None) -> Iterator[bytes | memoryview]:
@@ -136,7 +156,7 @@ def evaluate(path: str) -> str:
             done = step
             continue
         if (links := links + 1) > _MAX_LINKS:
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+            raise TooManyLinks(path)
         pending.extendleft(reversed(target.split("/")))
         done = "" if target.startswith("/") else done
     return done or "/"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 _READ = 1 << 18
 _MAX_LINE = 4096
+_MALFORMED = "malformed chunked encoding"
 _CHUNK_HEAD = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;.*)?\r?\n")
 
 
@@ -28,12 +29,16 @@ class BodyDamaged(Exception):
 
 
 class LentReader:
-    """The worker's side: the plain bytes of a body."""
+    """The worker's side: the plain bytes of a body, in one buffer that is used again and again."""
 
     def __init__(self, early: int, socket: int, length: int | None) -> None:
         """`early` is a descriptor of what has been read already. The socket may be non-blocking."""
-        self._raw = _Raw(early, socket)
-        self._pieces = self._chunks() if length is None else self._sized(length)
+        self._fds = [early, socket]
+        self._poll = select.poll()
+        self._poll.register(socket, select.POLLIN)
+        self._buffer = bytearray(_READ)
+        self._view = memoryview(self._buffer)
+        self._pieces = self._sized(length) if length is not None else self._joined()
 
     def read(self) -> memoryview | bytes:
         """Return the next piece of the body, good until the next call; nothing at the end. Blocks.
@@ -42,70 +47,80 @@ class LentReader:
         """
         return next(self._pieces, b"")
 
-    def _chunks(self) -> Iterator[memoryview]:
-        while size := self._size():
-            yield from self._sized(size)
-            if self._raw.line().strip():
-                raise BodyDamaged("malformed chunked encoding")
-        while self._raw.line().strip():
-            pass  # Trailers.
-
-    def _size(self) -> int:
-        head = _CHUNK_HEAD.fullmatch(self._raw.line())
-        if head is None:
-            raise BodyDamaged("malformed chunked encoding")
-        return int(head[1], 16)
-
     def _sized(self, left: int) -> Iterator[memoryview]:
         while left:
-            piece = self._raw.some(left)
+            piece = self._view[: min(self._receive(0), left)]
             left -= len(piece)
             yield piece
 
+    def _joined(self) -> Iterator[memoryview]:
+        """Yield the data of chunks: of all that are in the buffer, moved together, so that they are written at once."""
+        chunks, start = _Chunks(), 0
+        while not chunks.ended:
+            end = self._receive(start)
+            joined, used = self._join(chunks, end)
+            if joined:
+                yield self._view[:joined]
+            start = end - used
+            self._buffer[:start] = self._buffer[used:end]
 
-class _Raw:
-    """What the client sends, as it comes, in one buffer that is used again and again: nothing is allocated for it."""
+    def _join(self, chunks: "_Chunks", end: int) -> tuple[int, int]:
+        """Return how much data is at the beginning of the buffer now, and how many of its bytes are done with."""
+        joined = at = 0
+        while at < end and not chunks.ended:
+            if size := min(chunks.left, end - at):
+                if joined != at:
+                    self._view[joined : joined + size] = self._view[at : at + size]
+                chunks.left -= size
+                joined += size
+                at += size
+                continue
+            line = self._buffer.find(b"\n", at, end) + 1
+            if not line:
+                if end - at > _MAX_LINE:
+                    raise BodyDamaged(_MALFORMED)
+                break
+            chunks.line(bytes(self._view[at:line]))
+            at = line
+        return joined, at
 
-    def __init__(self, early: int, socket: int) -> None:
-        self._fds = [early, socket]
-        self._poll = select.poll()
-        self._poll.register(socket, select.POLLIN)
-        self._buffer = bytearray(_READ)
-        self._view = memoryview(self._buffer)
-        self._at = self._end = 0
-
-    def some(self, limit: int) -> memoryview:
-        """Return up to `limit` bytes, at least one, good until the next call."""
-        if self._at == self._end:
-            self._at = self._end = 0
-            self._receive()
-        piece = self._view[self._at : min(self._at + limit, self._end)]
-        self._at += len(piece)
-        return piece
-
-    def line(self) -> bytes:
-        """Return all up to the next line feed."""
-        while (end := self._buffer.find(b"\n", self._at, self._end) + 1) == 0:
-            self._end -= self._at
-            if self._end > _MAX_LINE:
-                raise BodyDamaged("malformed chunked encoding")
-            self._buffer[: self._end] = self._buffer[self._at : self._at + self._end]
-            self._at = 0
-            self._receive()
-        line = bytes(self._view[self._at : end])
-        self._at = end
-        return line
-
-    def _receive(self) -> None:
-        """Read more behind what is there."""
+    def _receive(self, start: int) -> int:
+        """Read more to where `start` bytes are; return how many there are then, never as many."""
         while self._fds:
             try:
-                size = os.readv(self._fds[0], [self._view[self._end :]])
+                size = os.readv(self._fds[0], [self._view[start:]])
             except BlockingIOError:
                 self._poll.poll()
                 continue
             if size:
-                self._end += size
-                return
+                return start + size
             del self._fds[0]
         raise BodyDamaged("unexpected EOF")
+
+
+class _Chunks:
+    """What the lines between the data say: `left` bytes of data come next."""
+
+    def __init__(self) -> None:
+        self.left = 0
+        self.ended = False
+        self._next = self._head
+
+    def line(self, line: bytes) -> None:
+        """Take a line. Raises BodyDamaged."""
+        self._next(line)
+
+    def _head(self, line: bytes) -> None:
+        head = _CHUNK_HEAD.fullmatch(line)
+        if head is None:
+            raise BodyDamaged(_MALFORMED)
+        self.left = int(head[1], 16)
+        self._next = self._after_data if self.left else self._trailer
+
+    def _after_data(self, line: bytes) -> None:
+        if line.strip():
+            raise BodyDamaged(_MALFORMED)
+        self._next = self._head
+
+    def _trailer(self, line: bytes) -> None:
+        self.ended = not line.strip()

@@ -33,6 +33,7 @@ ENVIRONMENT: Mapping[str, str] = {
 }
 _FILTER_ANNOTATION = "run.oci.seccomp_bpf_data"
 _FILTER_LIMIT = 1 << 20
+_MOST_PIDS = 4 << 20  # PID_MAX_LIMIT of 64-bit kernels.
 _GONE = ("does not exist", "no such process", "not running", "process already finished", "not found")
 # What clients that speak containerd's names call the default runtime.
 _ALIASES = frozenset({"", "io.containerd.runc.v2", "io.containerd.runtime.v1.linux"})
@@ -124,6 +125,9 @@ class OciRuntime:
 
     async def update(self, container_id: str, resources: Mapping[str, Any]) -> None:
         """Change limits (`linux.resources` of the OCI configuration) of what runs. Raises RuntimeFailed."""
+        if self.program.make is Make.CRUN and resources.get("pids", {}).get("limit") == -1:
+            # It writes the -1 to where the kernel wants "max", or this.
+            resources = {**resources, "pids": {"limit": _MOST_PIDS}}
         await self._run("update", "--resources", "-", container_id, stdin=msgspec.json.encode(resources))
 
     async def checkpoint(self, container_id: str, images: Path, *, ends: bool) -> None:

@@ -22,7 +22,7 @@ class UpdateHandlers:
 
     async def update(self, request: web.BaseRequest) -> web.StreamResponse:
         """POST /containers/{name}/update."""
-        wanted = await read_json(request, HostConfig)
+        wanted = await read_json(request, HostConfig, required=False)
         if request["api_version"] < (1, 40):
             wanted = msgspec.structs.replace(wanted, pids_limit=None)
         if request["api_version"] >= (1, 42):
