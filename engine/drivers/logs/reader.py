@@ -30,7 +30,9 @@ async def read(path: Path, options: LogOptions, ended: asyncio.Event | None = No
     try:
         while True:
             last = changes is None or changes.arm()
-            while chunks := await asyncio.to_thread(source.next):
+            more = True
+            while more:
+                chunks, more = await asyncio.to_thread(source.next)
                 for chunk in chunks:
                     yield chunk
             if last or changes is None or not await changes.wait(options.until):
@@ -55,8 +57,10 @@ class _Source:
         self._lock = threading.Lock()
         self._closed = False
 
-    def next(self) -> list[LogChunk]:
-        """Return some chunks, none where there are no more for now. Blocks; call in a thread."""
+    def next(self) -> tuple[list[LogChunk], bool]:
+        """Return some chunks, and whether there are more for now. Blocks; call in a thread."""
+        chunks: list[LogChunk] = []
+        taken = 0
         with self._lock:
             while not self._closed:
                 if self._sequence is None:
@@ -64,10 +68,11 @@ class _Source:
                 data = self._sequence.read(_BLOCK)
                 if not data:
                     break
-                chunks = self._parser.feed(data)
-                if chunks:
-                    return chunks
-        return []
+                chunks += self._parser.feed(data)
+                taken += len(data)
+                if chunks and taken >= _BLOCK:
+                    return chunks, True
+        return chunks, False
 
     def rest(self) -> list[LogChunk]:
         """Return what waited for the end of its line."""
