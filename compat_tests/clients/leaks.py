@@ -18,6 +18,8 @@ _KEPT_RULES = re.compile(r":FORWARD DROP|policy drop;|\*raw|table ip6? raw|comme
 _OWN_FILES = re.compile(
     # What builds were, and copies of their clients' directories, which the next build only brings up to date.
     r"/data/build/(history|synced)(/.*)?$|"
+    # The data directory once more, as remapped containers see it.
+    r"/exec/mapped(/.*)?$|"
     # crun keeps compiled system call filters, one for each profile.
     r"/(data/state\.db(-wal|-shm)?|data/buildkit/.*|data/containerd/.*|exec/containerd/.*|exec/runtime/crun/\.cache.*)$"
 )

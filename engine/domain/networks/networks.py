@@ -188,7 +188,8 @@ class Networks:
     async def restore(self, running: dict[str, Container]) -> None:
         """Adopt what running containers have, set all rules, remove what nobody has. Raises OSError."""
         await self._restorer.restore(running, self._tag)
-        await self._ipam.restore({lease_key(e.container_id, e.network_id) for e in self._endpoints.all()})
+        held = {lease_key(e.container_id, e.network_id) for e in self._endpoints.all()}
+        await self._ipam.restore(held, self._table.all())
         self._renames = asyncio.get_running_loop().create_task(self._follow_renames(), name="network-renames")
 
     async def attach(self, request: SandboxRequest) -> Attached:

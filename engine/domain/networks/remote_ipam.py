@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Coroutine, Iterable, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -94,15 +94,7 @@ class RemoteIpam:
 
     async def _with_pool(self, network: Network, asked: IPAMPool, version: int, *, gateway: bool) -> Network:
         driver = network.ipam.driver
-        spaces = await self._call(driver, "GetDefaultAddressSpaces", {})
-        arguments = {
-            "AddressSpace": spaces.get("LocalDefaultAddressSpace") or "",
-            "Pool": asked.subnet,
-            "SubPool": asked.ip_range,
-            "Options": network.ipam.options or {},
-            "V6": version == 6,
-        }
-        answer = await self._call(driver, "RequestPool", arguments)
+        answer = await self._request_pool(driver, asked, network.ipam.options or {}, ipv6=version == 6)
         pool_id, subnet = str(answer.get("PoolID") or ""), _subnet(answer.get("Pool"), version)
         pool = msgspec.structs.replace(asked, subnet=subnet)
         try:
@@ -210,16 +202,43 @@ class RemoteIpam:
         for pool_id, address in lease.addresses:
             await self._give_back(lease.driver, pool_id, address)
 
-    async def restore(self, held: Collection[str]) -> None:
-        """Take over what an earlier daemon left: what is not held any more goes back, when its plugin is there."""
+    async def restore(self, held: Collection[str], networks: Iterable[Network]) -> None:
+        """Take over what an earlier daemon left: what is not held any more goes back, when its plugin is there.
+
+        Drivers that keep nothing themselves are asked for the rest again. Neither is waited for.
+        """
         leases = await asyncio.to_thread(self._store.load, _LEASE, Lease)
         for key, lease in leases.items():
             if key in held:
                 self._leases[key] = lease
             else:
-                task = asyncio.get_running_loop().create_task(self._end(key, lease), name="ipam-return")
-                self._returning.add(task)
-                task.add_done_callback(self._returning.discard)
+                self._in_background(self._end(key, lease))
+        for network in networks:
+            if network.pool_ids:
+                self._in_background(self._replay(network))
+
+    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work, name="ipam-restore")
+        self._returning.add(task)
+        task.add_done_callback(self._returning.discard)
+
+    async def _replay(self, network: Network) -> None:
+        """Ask a driver that wants it for all of a network's addresses again, as they are."""
+        driver = network.ipam.driver
+        try:
+            capabilities = await self._plugins.capabilities(driver)
+            if capabilities.get("RequiresRequestReplay") is not True:
+                return
+            for pool in network.pools:
+                answer = await self._request_pool(driver, pool, network.ipam.options or {})
+                for address in (pool.gateway, *(pool.auxiliary_addresses or {}).values()):
+                    options = {"RequestAddressType": _GATEWAY} if address == pool.gateway else None
+                    await self._request(driver, str(answer.get("PoolID") or ""), address, options)
+            for lease in [lease for lease in self._leases.values() if lease.network_id == network.id]:
+                for pool_id, address in lease.addresses:
+                    await self._request(driver, pool_id, address, None)
+        except WharfError as error:
+            log.warning("IPAM driver %s does not take up network %s again: %s", driver, network.name, error)
 
     async def close(self) -> None:
         """Stop giving back; what is left waits for the next daemon."""
@@ -228,6 +247,19 @@ class RemoteIpam:
         await asyncio.gather(*self._returning, return_exceptions=True)
 
     # What goes over the wire.
+
+    async def _request_pool(
+        self, driver: str, asked: IPAMPool, options: Mapping[str, str], *, ipv6: bool = False
+    ) -> dict[str, Any]:
+        spaces = await self._call(driver, "GetDefaultAddressSpaces", {})
+        arguments = {
+            "AddressSpace": spaces.get("LocalDefaultAddressSpace") or "",
+            "Pool": asked.subnet,
+            "SubPool": asked.ip_range,
+            "Options": options,
+            "V6": ipv6 or ":" in asked.subnet,
+        }
+        return await self._call(driver, "RequestPool", arguments)
 
     async def _request(self, driver: str, pool_id: str, address: str, options: Mapping[str, str] | None) -> str:
         arguments = {"PoolID": pool_id, "Address": address, "Options": options}
