@@ -47,6 +47,8 @@ class Transport:
         self._session: aiohttp.ClientSession | None = None
         self._contexts: dict[tuple[str, bool], tuple[list[tuple[str, int]], ssl.SSLContext]] = {}
         self._plain: set[str] = set()
+        self._known: set[str] = set()
+        self._asking: dict[str, asyncio.Lock] = {}
 
     async def close(self) -> None:
         """Close all connections."""
@@ -78,8 +80,20 @@ class Transport:
     ) -> aiohttp.ClientResponse:
         """Send a request below an endpoint. `path` may be a full URL. Raises RegistryUnreachable.
 
-        The caller closes the response.
+        The caller closes the response. Of several first requests one finds out whether it speaks TLS; the others wait.
         """
+        if not endpoint.may_be_plain or endpoint.host in self._known:
+            return await self._send(endpoint, method, path, headers, data)
+        async with self._asking.setdefault(endpoint.host, asyncio.Lock()):
+            if endpoint.host not in self._known:
+                response = await self._send(endpoint, method, path, headers, data)
+                self._known.add(endpoint.host)
+                return response
+        return await self._send(endpoint, method, path, headers, data)
+
+    async def _send(
+        self, endpoint: Endpoint, method: str, path: str, headers: Mapping[str, str], data: Any
+    ) -> aiohttp.ClientResponse:
         url = path if "://" in path else self.url(endpoint, path)
         try:
             return await self._follow(endpoint, method, url, headers, data)
