@@ -50,6 +50,12 @@ class Remover:
     async def remove(self, reference: str, *, force: bool = False, volumes: bool = False) -> None:
         """Remove a container. Raises CannotRemoveRunning, RemovalInProgress, ContainerNotFound."""
         container = self._table.get(reference)
+        while not await self._is_removed(container, force=force, volumes=volumes):
+            # Its restart was due, and it has started meanwhile.
+            container = self._table.get(container.id)
+
+    async def _is_removed(self, container: Container, *, force: bool, volumes: bool) -> bool:
+        """Remove a container; tell whether it is gone. With `force`, it stays where it has just been started."""
         if container.state.running:
             if not force:
                 raise CannotRemoveRunning(container.name, container.state.status)
@@ -59,11 +65,14 @@ class Remover:
         async with self._table.lock(container.id):
             present = self._table.find(container.id)
             if present is None:  # --rm removed it when it was killed
-                return
+                return True
             if present.state.status is Status.RUNNING:
+                if force:
+                    return False
                 raise CannotRemoveRunning(present.name, present.state.status)
             self._supervisor.cancel_restart(present.id)
             await self._eraser.erase(present, remove_volumes=volumes)
+            return True
 
     async def unlink(self, reference: str) -> None:
         """Remove the legacy link `parent/alias`. Raises ContainerNotFound, NoLink."""
