@@ -213,3 +213,23 @@ def test_steps_of_two_builds_run_beside_each_other(buildx: Buildx) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def test_mounts_where_links_lead_leave_nothing(buildx: Buildx) -> None:
+    dockerfile = (
+        "FROM busybox\nRUN ln -s /nowhere /l && ln -s /tmp/away /m\n"
+        "RUN --mount=source=a,target=/l --mount=source=a,target=/m/b cat /l /tmp/away/b\n"
+        "RUN ls -A / /tmp | grep -x -e nowhere -e away -e l -e m\n"
+    )
+    buildx.write({"Dockerfile": dockerfile, "a": "content\n"})
+    found = buildx.ok()
+    assert found.said("cat /l") == "content\ncontent\n"
+    assert sorted(found.said("ls -A").split()) == ["l", "m"]
+
+
+def test_names_and_resolver_cannot_be_changed(buildx: Buildx) -> None:
+    buildx.write(
+        {"Dockerfile": "FROM busybox\nRUN for f in hosts resolv.conf; do echo x 2>&1 >> /etc/$f; done || true\n"}
+    )
+    said = buildx.ok().said("for f in")
+    assert said.count("Read-only file system") == 2

@@ -19,6 +19,8 @@ _BENEATH = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _PATH = os.O_PATH | os.O_CLOEXEC
 
+_MAX_LINKS = 40
+
 Looks = tuple[int, int, int]
 
 
@@ -42,6 +44,46 @@ def find_missing(tree: Path, places: Iterable[str]) -> list[Stub]:
     finally:
         os.close(top)
     return [stub for stub in found if stub is not None]
+
+
+def real_places(tree: Path, places: Sequence[str]) -> list[str]:
+    """Return where places are when all links on the way are followed, those that lead nowhere too. Raises OSError."""
+    top = os.open(tree, _PATH | os.O_DIRECTORY)
+    try:
+        return [_real(top, place) for place in places]
+    finally:
+        os.close(top)
+
+
+def _real(top: int, place: str) -> str:
+    pending, done, links = place.split("/"), list[str](), _MAX_LINKS
+    while pending:
+        name = pending.pop(0)
+        if name in ("", "."):
+            continue
+        if name == "..":
+            done = done[:-1]
+            continue
+        target = _target(top, "/".join([*done, name]))
+        if target is None or not links:
+            done.append(name)
+            continue
+        links -= 1
+        done = [] if target.startswith("/") else done
+        pending = [*target.split("/"), *pending]
+    return "/" + "/".join(done)
+
+
+def _target(top: int, path: str) -> str | None:
+    """Return where the link at a path leads, None where there is no link."""
+    try:
+        fd = syscalls.openat2(top, path, _PATH | os.O_NOFOLLOW, resolve=_IN_ROOT)
+    except OSError:
+        return None
+    try:
+        return os.fsdecode(os.readlink(b"", dir_fd=fd)) if stat.S_ISLNK(os.fstat(fd).st_mode) else None
+    finally:
+        os.close(fd)
 
 
 def _missing(top: int, tree: Path, place: str) -> Stub | None:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from engine.core import ids
 from engine.core.errors import NotImplementedHere
 from engine.core.model.container import HostConfig
@@ -32,7 +34,7 @@ from engine.domain.containers.merge import Defaults
 from engine.domain.containers.sandbox import ResolverDefaults, host_resolver
 from engine.domain.containers.users import ResolvedUser, resolve_user
 from engine.drivers.confine.pin import unpin_all
-from engine.drivers.confine.stubs import Stub, find_missing, remove_stubs
+from engine.drivers.confine.stubs import Stub, find_missing, real_places, remove_stubs
 from engine.drivers.linux import syscalls
 from engine.drivers.runtime import foreground
 from engine.drivers.runtime.foreground import Bundle
@@ -189,7 +191,13 @@ class _Run:
         # They stay, as with dockerd; crun would give /dev a mode of its own.
         for stub in await asyncio.to_thread(find_missing, tree.merged, ["/dev", "/proc", "/sys"]):
             await self._snapshots.confine.ensure_directory(tree.merged, stub.names[0], 0, 0)
-        places = ["/etc/hosts", "/etc/resolv.conf", *(point.destination for point in prepared.points)]
+        # Runtimes differ in what they make of links that lead nowhere.
+        real = await asyncio.to_thread(real_places, tree.merged, [point.destination for point in prepared.points])
+        prepared.points = [
+            msgspec.structs.replace(point, destination=place)
+            for point, place in zip(prepared.points, real, strict=True)
+        ]
+        places = ["/etc/hosts", "/etc/resolv.conf", *real]
         return await asyncio.to_thread(find_missing, tree.merged, places)
 
     def _write_etc(self, netns: str | None, limits: HostConfig) -> None:

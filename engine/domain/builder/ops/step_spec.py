@@ -20,6 +20,9 @@ from engine.domain.containers.spec.build import oci_spec
 from engine.domain.containers.spec.request import EtcPaths
 from engine.domain.containers.users import ResolvedUser
 
+_FILES = ("/etc/hosts", "/etc/resolv.conf")
+# As BuildKit mounts them: what a command writes there would be lost.
+_FILE_OPTIONS = ["nosuid", "noexec", "nodev", "rbind", "ro"]
 HOSTNAME = "buildkitsandbox"
 
 
@@ -47,7 +50,11 @@ async def step_spec(host: Host, defaults: Defaults, step: Step, limits: HostConf
     prepared = Prepared(step.netns, Sandbox(), {}, files)
     request = await host.spec_request(container, Rootfs(step.root, step.user, step.mounts), prepared)
     etc = EtcPaths(str(step.hosts), "", str(step.resolv_conf))
-    return oci_spec(dataclasses.replace(request, etc=etc))
+    spec = oci_spec(dataclasses.replace(request, etc=etc))
+    for mount in spec["mounts"]:
+        if mount["destination"] in _FILES:
+            mount["options"] = _FILE_OPTIONS
+    return spec
 
 
 def _container(step: Step, defaults: Defaults, limits: HostConfig) -> Container:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.drivers.confine.stubs import find_missing, remove_stubs
+from engine.drivers.confine.stubs import find_missing, real_places, remove_stubs
 
 
 @pytest.fixture
@@ -86,3 +86,12 @@ def test_nothing_was_made(tree):
     remove_stubs(upper, find_missing(merged, ["/etc/hosts", "/x"]))
     assert os.listdir(upper) == []
     assert Path(merged).exists()
+
+
+def test_places_are_where_links_lead_even_if_there_is_nothing(tmp_path):
+    (tmp_path / "d").mkdir()
+    for name, target in (("out", "/nope"), ("up", "../../d"), ("d/in", "far"), ("loop", "loop")):
+        (tmp_path / name).symlink_to(target)
+    places = ["/out", "/out/x", "/up/y", "/d/in", "/plain/z", "/d/../out"]
+    assert real_places(tmp_path, places) == ["/nope", "/nope/x", "/d/y", "/d/far", "/plain/z", "/nope"]
+    assert real_places(tmp_path, ["/loop"]) == ["/loop"]
