@@ -231,12 +231,15 @@ class Runner:
             raise NotRunning(container.id) from error
 
     async def thaw(self, container: Container) -> None:
-        """Let the processes go on. Raises OSError, RuntimeFailed."""
+        """Let the processes go on. Raises NotRunning, OSError, RuntimeFailed."""
         runtime = self._runtime(container)
-        if runtime.native:
-            await self._machinery.cgroups.thaw(container.id, container.state.pid)
-        else:
+        if not runtime.native:
             await runtime.resume(container.id)
+            return
+        try:
+            await self._machinery.cgroups.thaw(container.id, container.state.pid)
+        except ProcessLookupError as error:
+            raise NotRunning(container.id) from error
 
     async def limit(self, container: Container, host_config: HostConfig) -> None:
         """Set the limits that `host_config` names on what runs. Raises RuntimeFailed."""

@@ -94,8 +94,9 @@ class Stopper:
             await self._runner.signal(present, number)
         self._announcer.container(present, "kill", signal=str(number))
         if present.state.status is Status.PAUSED:
-            # A frozen process cannot act on a signal: thaw it, as dockerd does.
-            await self._thaw(present)
+            # A frozen process cannot act on a signal: thaw it, as dockerd does. On cgroup v2, SIGKILL has ended it.
+            with contextlib.suppress(NotRunning):
+                await self._thaw(present)
 
     async def kill(self, reference: str, signal: str = "") -> None:
         """Send a signal (default KILL). Raises CannotKill, CannotKillMissing, InvalidParameter."""

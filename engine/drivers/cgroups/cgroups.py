@@ -5,6 +5,7 @@ are right whichever runtime made them; those of one that has ended by their name
 """
 
 import asyncio
+import errno
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,11 +124,11 @@ class Cgroups:
         return OomWatch(self._ended(container_id, parent, "memory"), told, v2=self.v2)
 
     async def freeze(self, container_id: str, pid: int) -> None:
-        """Stop all processes of a container from being scheduled. Raises OSError."""
+        """Stop all processes of a container from being scheduled. Raises ProcessLookupError, OSError."""
         await asyncio.to_thread(self._freeze, container_id, pid, frozen=True)
 
     async def thaw(self, container_id: str, pid: int) -> None:
-        """Let them go on. Raises OSError."""
+        """Let them go on. Raises ProcessLookupError, OSError."""
         await asyncio.to_thread(self._freeze, container_id, pid, frozen=False)
 
     def _freeze(self, container_id: str, pid: int, *, frozen: bool) -> None:
@@ -135,7 +136,12 @@ class Cgroups:
         if cgroup is None:
             raise ProcessLookupError(f"no such process: {pid}")
         change = freezer.set_v2 if self.v2 else freezer.set_v1
-        change(cgroup, frozen=frozen)
+        try:
+            change(cgroup, frozen=frozen)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENODEV):
+                raise
+            raise ProcessLookupError(f"no such process: {pid}") from error
 
 
 def _members(cgroup: Path) -> Iterator[int]:

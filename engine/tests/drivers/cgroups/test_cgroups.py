@@ -76,6 +76,13 @@ def test_freezing_writes_what_the_kernel_reads(tmp_path: Path) -> None:
     assert (tmp_path / "freezer.state").read_text() == "FROZEN"
 
 
+async def test_what_has_ended_meanwhile_is_no_longer_frozen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cgroups = _v2(tmp_path)
+    monkeypatch.setattr(paths, "parse_proc_cgroup", lambda _text: {"": f"/docker/{_ID}"})
+    with pytest.raises(ProcessLookupError):
+        await cgroups.thaw(_ID, os.getpid())
+
+
 def test_unknown_driver(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="nope"):
         Cgroups(Settings(driver="nope", root=tmp_path))
