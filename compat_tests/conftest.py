@@ -95,29 +95,30 @@ class Suite:
         return Daemon(options)
 
     @contextmanager
-    def running(self, *arguments: str, network: str = "") -> Iterator[Daemon]:
-        """A daemon with `busybox:latest`, for as long as it is needed; nothing of it is left."""
+    def killable(self, *arguments: str, network: str = "") -> Iterator[Daemon]:
+        """A daemon with `busybox:latest`, which a test may kill."""
         daemon = self.daemon(*arguments, network=network)
         try:
             daemon.start()
             load_busybox(daemon)
             yield daemon
-            daemon.wipe()
-            daemon.stop()
         finally:
             finish(daemon)
 
     @contextmanager
+    def running(self, *arguments: str, network: str = "") -> Iterator[Daemon]:
+        """A daemon with `busybox:latest`, for as long as it is needed; it ends by itself."""
+        with self.killable(*arguments, network=network) as daemon:
+            yield daemon
+            daemon.wipe()
+            daemon.stop()
+
+    @contextmanager
     def used(self) -> Iterator[Daemon]:
-        """A daemon that may be killed, and has made what an engine makes at its first container and keeps."""
-        daemon = self.daemon()
-        try:
-            daemon.start()
-            load_busybox(daemon)
+        """A killable daemon that has made what an engine makes at its first container and keeps."""
+        with self.killable() as daemon:
             daemon.cli.ok("run", "--rm", "-p", "127.0.0.1::80", "busybox", "true")
             yield daemon
-        finally:
-            finish(daemon)
 
 
 def finish(daemon: Daemon) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from compat_tests.clients.daemon import Daemon
 from compat_tests.clients.waiting import eventually
-from compat_tests.conftest import Suite, finish, load_busybox
+from compat_tests.conftest import Suite
 
 SERVE = "while true; do echo hello | nc -l -p 5432; done & while true; do echo hello | nc -l -p 5433; done"
 
@@ -17,13 +17,8 @@ def apart(request: pytest.FixtureRequest, suite: Suite) -> Iterator[Daemon]:
     backend = ("--firewall-backend", request.param) if suite.kind == "wharfd" else ()
     if suite.kind == "dockerd" and request.param == "nftables":
         pytest.skip("dockerd 28 has one backend")
-    daemon = suite.daemon("--icc=false", "--live-restore", *backend, network="private")
-    try:
-        daemon.start()
-        load_busybox(daemon)
+    with suite.killable("--icc=false", "--live-restore", *backend, network="private") as daemon:
         yield daemon
-    finally:
-        finish(daemon)
 
 
 @pytest.fixture

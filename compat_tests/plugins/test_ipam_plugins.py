@@ -12,7 +12,7 @@ from compat_tests.clients.ipam_plugin import ADDRESS, FREE, FREE_POOL, POOL, Ipa
 from compat_tests.clients.plugin import Plugin, sockets, unused_name
 from compat_tests.clients.rawhttp import RawHttp
 from compat_tests.clients.waiting import eventually
-from compat_tests.conftest import Suite, finish, load_busybox
+from compat_tests.conftest import Suite
 
 GATEWAY = {"RequestAddressType": "com.docker.network.gateway"}
 FAILED = "failed to set up container networking: "
@@ -135,13 +135,8 @@ def test_failures(cli: DockerCli, driver: IpamPlugin) -> None:
 @pytest.fixture
 def own(suite: Suite) -> Iterator[Daemon]:
     """A daemon that may be killed."""
-    daemon = suite.daemon("--live-restore")
-    try:
-        daemon.start()
-        load_busybox(daemon)
+    with suite.killable("--live-restore") as daemon:
         yield daemon
-    finally:
-        finish(daemon)
 
 
 @pytest.mark.wharfd_only("dockerd forgets the addresses of what ended without it")

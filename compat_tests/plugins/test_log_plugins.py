@@ -13,7 +13,7 @@ from compat_tests.clients.log_plugin import READ, START, STOP, LogPlugin
 from compat_tests.clients.plugin import Plugin, sockets, unused_name
 from compat_tests.clients.rawhttp import RawHttp
 from compat_tests.clients.waiting import eventually
-from compat_tests.conftest import Suite, finish, load_busybox
+from compat_tests.conftest import Suite
 from compat_tests.plugins.managed import TAR, archive, config
 
 Keep = Callable[[Plugin], Plugin]
@@ -56,13 +56,8 @@ def _nothing_is_left(plugin: LogPlugin) -> None:
 @pytest.fixture
 def own(suite: Suite) -> Iterator[Daemon]:
     """A daemon that may be killed."""
-    daemon = suite.daemon("--live-restore")
-    try:
-        daemon.start()
-        load_busybox(daemon)
+    with suite.killable("--live-restore") as daemon:
         yield daemon
-    finally:
-        finish(daemon)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import aiohttp
 import msgspec
 
 from engine.drivers.plugins.discovery import Address, TlsSettings
-from engine.drivers.plugins.failures import InvalidAnswer, PluginFailed, PluginUnreachable
+from engine.drivers.plugins.failures import InvalidAnswer, PluginFailed, PluginRefused, PluginUnreachable
 
 MEDIA_TYPE = "application/vnd.docker.plugins.v1.2+json"
 _HEADERS = {"Accept": MEDIA_TYPE, "User-Agent": "Go-http-client/1.1"}
@@ -48,6 +48,16 @@ class PluginClient:
         if status != 200:
             raise PluginFailed(method, _reason(answer), status)
         return _decoded(method, answer)
+
+    async def ask(
+        self, method: str, arguments: Mapping[str, Any], *, patient: bool = True, timeout: float = 0
+    ) -> dict[str, Any]:
+        """The same, for protocols whose answers tell of failures in `Err`. Raises PluginRefused as well."""
+        answer = await self.call(method, arguments, patient=patient, timeout=timeout)
+        reason = answer.get("Err")
+        if isinstance(reason, str) and reason:
+            raise PluginRefused(reason)
+        return answer
 
     async def _persist(self, method: str, body: bytes, *, patient: bool, timeout: float) -> tuple[int, bytes]:
         pauses = iter(_PAUSES if patient else ())

@@ -7,7 +7,6 @@ from typing import Any
 from engine.core import times
 from engine.core.errors import WharfError
 from engine.drivers.plugins.client import PluginClient
-from engine.drivers.plugins.failures import PluginRefused
 
 CAPABILITY = "LogDriver"
 # Where a plugin sees the FIFOs that it is to read.
@@ -61,8 +60,4 @@ class RemoteLogDriver:
     async def _call(
         self, method: str, arguments: Mapping[str, Any], *, patient: bool = True, timeout: float = 0
     ) -> dict[str, Any]:
-        answer = await self._client.call(f"{CAPABILITY}.{method}", arguments, patient=patient, timeout=timeout)
-        reason = answer.get("Err")
-        if isinstance(reason, str) and reason:
-            raise PluginRefused(reason)
-        return answer
+        return await self._client.ask(f"{CAPABILITY}.{method}", arguments, patient=patient, timeout=timeout)

@@ -100,11 +100,7 @@ class RemoteVolumeDriver:
     async def _call(
         self, method: str, arguments: Mapping[str, Any], *, patient: bool = True, timeout: float = 0
     ) -> dict[str, Any]:
-        answer = await self._client.call(f"{CAPABILITY}.{method}", arguments, patient=patient, timeout=timeout)
-        reason = answer.get("Err")
-        if isinstance(reason, str) and reason:
-            raise PluginRefused(reason)
-        return answer
+        return await self._client.ask(f"{CAPABILITY}.{method}", arguments, patient=patient, timeout=timeout)
 
 
 def _instant(value: object) -> int:
