@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import tarfile
 import urllib.parse
 from collections.abc import Callable, Iterator
@@ -135,7 +136,9 @@ def outside(engine: Daemon) -> Iterator[None]:
     (OUTSIDE / "kept").write_text("kept")
     before = set(OUTSIDE.parent.iterdir())
     yield
-    assert [(path.name, path.read_text(), path.stat().st_nlink) for path in OUTSIDE.iterdir()] == [("kept", "kept", 1)]
+    found = [(path.name, path.read_text(), path.stat().st_nlink) for path in OUTSIDE.iterdir()]
+    shutil.rmtree(OUTSIDE)
+    assert found == [("kept", "kept", 1)]
     assert not {path for path in OUTSIDE.parent.iterdir() if path.name == "escaped"} - before
     assert not any(path.name == "escaped" for path in engine.data_root.rglob("escaped"))
 
