@@ -123,6 +123,12 @@ class Connection(RequestHandler):
         if len(self._held) >= _MAX_HELD:
             self._pause_transport_reading()
 
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End the watch of a lent socket, whose number will be another's; then all that hangs on the connection."""
+        if self._lending is not None:
+            self._lending.end()
+        super().connection_lost(exc)
+
     def eof_received(self) -> bool | None:  # type: ignore[override]
         """Keep the connection while a request that may take it is under way; else the client is gone."""
         if not self._holding or self._lending is not None:

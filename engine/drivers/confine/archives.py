@@ -74,8 +74,9 @@ class Archives:
         }
         if isinstance(source, int):
             return await self._run("archive_put", view, arguments, source)
-        with _kept(source.early) as early:
-            return await self._run("archive_put", view, arguments, early, source.socket)
+        # A descriptor of our own, before anything is awaited: the client may leave, and the number be another's then.
+        with _duplicate(source.socket) as client, _kept(source.early) as early:
+            return await self._run("archive_put", view, arguments, early, client)
 
     async def changes(self, upper: Path, lowers: Sequence[Path]) -> list[tuple[str, int]]:
         """Return what a container's own layer changes in those below, the uppermost first. Raises OSError.
@@ -94,6 +95,15 @@ class Archives:
             request = Request(job, view.root, {**arguments, "mounts": places}, [*mounts, *fds])
             answer: Mapping[str, Any] = await self._workers.run(request)
             return answer
+
+
+@contextmanager
+def _duplicate(fd: int) -> Iterator[int]:
+    own = os.dup(fd)
+    try:
+        yield own
+    finally:
+        os.close(own)
 
 
 @contextmanager

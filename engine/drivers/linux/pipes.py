@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import struct
+import termios
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from typing import Any
 
@@ -104,6 +106,12 @@ async def feed(fd: int, chunks: AsyncIterator[bytes]) -> bool:
             except BrokenPipeError:
                 return False
     return True
+
+
+def unread(fd: int) -> int:
+    """Return how many bytes of a pipe wait to be read. Raises OSError."""
+    count: int = struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, bytes(4)))[0]
+    return count
 
 
 async def ready(fd: int, *, write: bool) -> None:

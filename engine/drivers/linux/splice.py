@@ -4,12 +4,9 @@ What a worker wrote with sendfile is never copied on its way to the client. Owns
 """
 
 import asyncio
-import fcntl
 import os
-import struct
-import termios
 
-from engine.drivers.linux.pipes import ready
+from engine.drivers.linux.pipes import ready, unread
 
 _MOST = 1 << 20
 
@@ -35,14 +32,9 @@ async def send_chunks(pipe: int, socket: int) -> None:
 
 async def available(pipe: int) -> int:
     """Return how much a pipe holds, once it holds anything; 0 at its end."""
-    if not _held(pipe):
+    if not unread(pipe):
         await ready(pipe, write=False)
-    return min(_held(pipe), _MOST)
-
-
-def _held(pipe: int) -> int:
-    size: int = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0]
-    return size
+    return min(unread(pipe), _MOST)
 
 
 async def _write(socket: int, data: bytes) -> None:

@@ -7,17 +7,15 @@ one file say how far it got. conmon itself is given no limit: its own way of rot
 """
 
 import asyncio
-import fcntl
 import logging
 import os
-import struct
-import termios
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.drivers.linux.inotify import DirectoryWatch
+from engine.drivers.linux.pipes import unread
 from engine.drivers.logs.files import Identity, identity_of, numbered
 from engine.drivers.logs.shrink import PACKED, keep_end, pack
 
@@ -182,7 +180,7 @@ class LogFile:
         except OSError:
             return  # No pipe, or nobody reads it: the container is over, nothing grows.
         try:
-            if not _unread(fd):
+            if not unread(fd):
                 os.write(fd, _REOPEN)
                 self._asked = (current, now)
         finally:
@@ -196,9 +194,3 @@ def cut(path: Path, bounds: LogBounds) -> None:
     """
     if path.exists() and path.stat().st_size > 2 * bounds.all_files:
         keep_end(path, bounds.all_files)
-
-
-def _unread(fd: int) -> int:
-    """Return how many bytes of a pipe wait to be read."""
-    count: int = struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0" * 4))[0]
-    return count

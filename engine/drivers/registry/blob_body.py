@@ -14,6 +14,8 @@ from typing import TypeVar
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 
+from engine.drivers.linux.pipes import ready
+
 T = TypeVar("T")
 Advance = Callable[[int], None]
 """Told how many bytes have been sent so far."""
@@ -65,7 +67,7 @@ class BlobBody(aiohttp.Payload):
             while sent < self._size:
                 count = await _to_its_end(_sendfile, out, fd, sent, self._size - sent)
                 if count < 0:
-                    await asyncio.wait_for(_writable(out), _PATIENCE)
+                    await asyncio.wait_for(ready(out, write=True), _PATIENCE)
                 elif count == 0:
                     raise OSError(f"{self._path} has become shorter")
                 else:
@@ -97,21 +99,6 @@ def _sendfile(out: int, fd: int, offset: int, count: int) -> int:
         return os.sendfile(out, fd, offset, min(count, _AT_ONCE))
     except BlockingIOError:
         return -1
-
-
-async def _writable(fd: int) -> None:
-    loop = asyncio.get_running_loop()
-    ready: asyncio.Future[None] = loop.create_future()
-    loop.add_writer(fd, _set, ready)
-    try:
-        await ready
-    finally:
-        loop.remove_writer(fd)
-
-
-def _set(ready: asyncio.Future[None]) -> None:
-    if not ready.done():
-        ready.set_result(None)
 
 
 async def _to_its_end(function: Callable[..., T], *arguments: object) -> T:

@@ -3,14 +3,11 @@
 A plugin may open its end before it answers, after it, or never: whoever writes waits for it, and nobody else does.
 """
 
-import array
 import asyncio
 import contextlib
 import errno
-import fcntl
 import hashlib
 import os
-import termios
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +16,7 @@ from typing import Protocol
 
 from engine.core import ids
 from engine.core.errors import WharfError
+from engine.drivers.linux.pipes import ready, unread
 from engine.drivers.logs.forward.address import DialFailed
 from engine.drivers.logs.forward.connection import Connection
 
@@ -130,16 +128,7 @@ class FifoConnection:
             try:
                 rest = rest[os.write(self._descriptor, rest) :]
             except BlockingIOError:
-                await self._writable()
-
-    async def _writable(self) -> None:
-        loop = asyncio.get_running_loop()
-        ready = asyncio.Event()
-        loop.add_writer(self._descriptor, ready.set)
-        try:
-            await ready.wait()
-        finally:
-            loop.remove_writer(self._descriptor)
+                await ready(self._descriptor, write=True)
 
     async def confirm(self, chunk: str) -> None:
         """Plugins do not acknowledge."""
@@ -154,9 +143,9 @@ class FifoConnection:
 
     async def _drained(self) -> None:
         last, deadline = -1, 0.0
-        while unread := _unread(self._descriptor):
-            if unread != last:
-                last, deadline = unread, time.monotonic() + _PATIENCE
+        while left := unread(self._descriptor):
+            if left != last:
+                last, deadline = left, time.monotonic() + _PATIENCE
             elif time.monotonic() > deadline:
                 return
             await asyncio.sleep(0.005)
@@ -184,10 +173,3 @@ def _pauses() -> Iterator[float]:
     while True:
         yield pause
         pause = min(pause * 1.5, _LAST_PAUSE)
-
-
-def _unread(descriptor: int) -> int:
-    """Return how many bytes of a pipe wait for its reader."""
-    size = array.array("i", [0])
-    fcntl.ioctl(descriptor, termios.FIONREAD, size)
-    return size[0]
