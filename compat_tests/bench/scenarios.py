@@ -327,7 +327,7 @@ SCENARIOS = (
     Scenario("build-cached", 0.7, _built_again, prepare=_prepare_built),
     Scenario("log-write", 0.35, _log_write, rounds=3, quick=1),
     Scenario("logs", 0.5, _logs(lines=500_000), prepare=_prepare_logs, finish=_finish_logs, rounds=3, quick=1),
-    Scenario("logs-tail", 1.0, _logs("--tail", "10", lines=10), prepare=_prepare_logs, finish=_finish_logs),
+    Scenario("logs-tail", 1.0, _logs("--tail", "10", lines=10), prepare=_prepare_logs, finish=_finish_logs, rounds=41),
     Scenario("attach", 0.7, _attach, rounds=3, quick=1),
     *_transfers("", transfers.LARGE),
     *_transfers("-small", transfers.SMALL),

@@ -36,6 +36,7 @@ class App:
             self._dispatcher.handle,
             instant=instant,
             access_log=None,
+            tcp_keepalive=False,
             keepalive_timeout=_IDLE_SECONDS,
             max_line_size=_MAX_HEADER_BYTES,
             max_field_size=_MAX_HEADER_BYTES,

@@ -212,6 +212,8 @@ async def serve(server: Server, listeners: Sequence[Listener]) -> Serving:
                 server, sock=listener.socket, backlog=_BACKLOG, **_KEEP_FILE
             )
         else:
+            # Connections have it from here; aiohttp would set it on each one, Unix sockets too.
+            listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             started = await loop.create_server(
                 _factory(server, listener.context), sock=listener.socket, backlog=_BACKLOG
             )

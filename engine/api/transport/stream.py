@@ -22,7 +22,8 @@ class ByteStream:
 
     def __init__(self, request: web.BaseRequest, content_type: str, headers: dict[str, str] | None = None) -> None:
         self._request = request
-        self._response = web.StreamResponse(headers={"Content-Type": content_type, **COMMON, **(headers or {})})
+        self._headers = {"Content-Type": content_type, **(headers or {})}
+        self._response = web.StreamResponse(headers={**COMMON, **self._headers})
 
     @property
     def begun(self) -> bool:
@@ -71,9 +72,16 @@ class ByteStream:
         finally:
             os.close(fd)
 
-    async def finish(self) -> web.StreamResponse:
-        """Send the end; return what the handler returns."""
-        await self.begin()
+    async def finish(self, last: bytes = b"") -> web.StreamResponse:
+        """Send the last piece and the end; return what the handler returns.
+
+        Where that is all there is, it goes out at once: each write of its own would wake the client.
+        """
+        if last and not self._response.prepared:
+            whole = web.Response(body=last, headers=self._headers)  # The middleware adds what is common to all.
+            whole.enable_chunked_encoding()
+            return whole
+        await self.write(last)
         await self._response.write_eof()
         return self._response
 

@@ -282,9 +282,8 @@ class _LineCount:
         if self._at_end:
             self._at_end = False
             self._wanted -= _is_part(records[-1])
-        whole = len(records) - sum(map(_is_part, records))
-        if whole <= self._wanted:
-            self._wanted -= whole
+        if len(records) <= self._wanted:
+            self._wanted -= len(records) - sum(map(_is_part, records))
             return None
         for record in reversed(records):
             if not _is_part(record):

@@ -42,8 +42,9 @@ async def read(path: Path, options: LogOptions, ended: asyncio.Event | None = No
     finally:
         if changes is not None:
             changes.close()
-        # Not awaited: a thread that is still reading for us finishes first, and the loop need not wait for that.
-        asyncio.get_running_loop().run_in_executor(None, source.close)
+        if not source.closed:
+            # Not awaited: a thread that is still reading for us finishes first, and the loop need not wait for that.
+            asyncio.get_running_loop().run_in_executor(None, source.close)
 
 
 class _Source:
@@ -55,14 +56,17 @@ class _Source:
         self._parser = Parser(options)
         self._sequence: LogSequence | None = None
         self._lock = threading.Lock()
-        self._closed = False
+        self.closed = False
 
     def next(self) -> tuple[list[LogChunk], bool]:
-        """Return some chunks, and whether there are more for now. Blocks; call in a thread."""
+        """Return some chunks, and whether there are more for now; close at the end of what is not followed.
+
+        Blocks; call in a thread.
+        """
         chunks: list[LogChunk] = []
         taken = 0
         with self._lock:
-            while not self._closed:
+            while not self.closed:
                 if self._sequence is None:
                     self._sequence = LogSequence(self._path, tail=self._options.tail, follow=self._options.follow)
                 data = self._sequence.read(_BLOCK)
@@ -72,6 +76,8 @@ class _Source:
                 taken += len(data)
                 if chunks and taken >= _BLOCK:
                     return chunks, True
+        if not self._options.follow:
+            self.close()
         return chunks, False
 
     def rest(self) -> list[LogChunk]:
@@ -80,7 +86,7 @@ class _Source:
 
     def close(self) -> None:
         """Close the files. Blocks; call in a thread."""
-        self._closed = True
+        self.closed = True
         with self._lock:
             if self._sequence is not None:
                 self._sequence.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from http import HTTPStatus
 
 from aiohttp import web
@@ -20,7 +21,7 @@ from engine.domain.containers.log_drivers import attributes
 from engine.domain.containers.log_files import LogFiles
 from engine.domain.containers.streams import Streams, wanted_streams
 from engine.domain.containers.table import ContainerTable
-from engine.drivers.logs.reader import LogOptions
+from engine.drivers.logs.reader import LogChunk, LogOptions
 from engine.drivers.runtime.console import Console
 
 
@@ -99,14 +100,27 @@ class StreamHandlers:
         tty = container.config.tty
         version = request["api_version"]
         answer = ByteStream(request, content_type(version, tty=tty) if version >= (1, 42) else RAW)
-        await answer.begin()
+        if options.follow:
+            await answer.begin()
         try:
-            async for chunk in chunks:
-                await answer.write(chunk.data)
+            last = await _deliver(chunks, answer, at_once=options.follow)
         except (ConnectionError, asyncio.CancelledError):
             await chunks.aclose()
             raise
-        return await answer.finish()
+        return await answer.finish(last)
+
+
+async def _deliver(chunks: AsyncIterator[LogChunk], answer: ByteStream, *, at_once: bool) -> bytes:
+    """Send the chunks. Unless each has to be seen at once, the last one is returned: it goes out with the end."""
+    last = b""
+    async for chunk in chunks:
+        if last:
+            await answer.write(last)
+        last = chunk.data
+        if at_once:
+            await answer.write(last)
+            last = b""
+    return last
 
 
 async def _refusal(request: web.BaseRequest, error: WharfError) -> web.StreamResponse:

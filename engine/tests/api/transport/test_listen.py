@@ -87,6 +87,21 @@ async def test_tlsverify_lets_in_only_those_with_a_certificate(certificates: Pat
     server.hangups.close()
 
 
+async def test_a_peer_that_vanishes_is_noticed() -> None:
+    (listener,) = open_listeners(["tcp://127.0.0.1:0"], "", None)
+    server = Server(_pong, tcp_keepalive=False)
+    serving = await serve(server, [listener])
+    _, writer = await asyncio.open_connection(*listener.socket.getsockname())
+    while not server.connections:
+        await asyncio.sleep(0.01)
+    accepted = server.connections[0].transport.get_extra_info("socket")
+    assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    writer.close()
+    serving.close()
+    await server.shutdown(1)
+    server.hangups.close()
+
+
 _ACTIVATED = """
 import os, sys
 os.environ["LISTEN_PID"] = str(os.getpid())
