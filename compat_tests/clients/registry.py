@@ -42,14 +42,17 @@ def free_port(namespaces: Namespaces) -> int:
 
 
 class Registry:
-    """`docker-registry serve` with its files below `root`; with `auth`, basic auth for USER and PASSWORD."""
+    """`docker-registry serve` with its files below `root`, or in `files` where several servers share them.
 
-    def __init__(self, namespaces: Namespaces, root: Path, auth: bool = False) -> None:
+    With `auth`, basic auth for USER and PASSWORD.
+    """
+
+    def __init__(self, namespaces: Namespaces, root: Path, auth: bool = False, files: Path | None = None) -> None:
         self._namespaces = namespaces
         self._auth = auth
         root.mkdir(parents=True)
         self.address = f"127.0.0.1:{free_port(namespaces)}"
-        config = _CONFIG.format(root=root / "files", port=self.address.rpartition(":")[2])
+        config = _CONFIG.format(root=files or root / "files", port=self.address.rpartition(":")[2])
         if auth:
             (root / "htpasswd").write_text(_HTPASSWD)
             config += _AUTH.format(path=root / "htpasswd")
