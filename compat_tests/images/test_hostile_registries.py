@@ -1,6 +1,8 @@
 """Registries that mean harm, or are broken: a clear error soon, no image, no memory spent, nobody told any secret."""
 
 import json
+import threading
+import time
 import urllib.parse
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
@@ -163,6 +165,54 @@ def test_credentials_stay_where_they_belong(
     assert pull.made, pull.error
     assert [fields.get("Authorization") for fields in stub_registry.headers] == ["Bearer secret"]
     assert [fields.get("Authorization") for fields in elsewhere.headers] == [None]
+
+
+class Drip:
+    """Gives a body a byte at a time, for minutes. `begun` and `given_up` are set as the engine comes and goes."""
+
+    def __init__(self, size: int, media_type: str) -> None:
+        self._size = size
+        self._media_type = media_type
+        self.begun = threading.Event()
+        self.given_up = threading.Event()
+
+    def __call__(self, handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", self._media_type)
+        handler.send_header("Content-Length", str(self._size))
+        handler.end_headers()
+        try:
+            while handler.command != "HEAD":
+                handler.wfile.write(b" ")
+                self.begun.set()
+                time.sleep(0.05)
+        except OSError:
+            self.given_up.set()
+
+
+@pytest.mark.parametrize("what", ["manifest", "configuration", "layer"])
+def test_bodies_that_drip(
+    daemon: Daemon, stub_registry: StubRegistry, elsewhere: StubRegistry, image: Image, what: str
+) -> None:
+    """They hold up nobody else, and are given up when nobody waits for them any more."""
+    name = stub_registry.add(image, "h", "1")
+    configuration = json.loads(image.manifest)["config"]
+    path, size, media_type = {
+        "manifest": (f"/v2/h/manifests/{imagefiles.digest(image.manifest)}", len(image.manifest), OCI_MANIFEST),
+        "configuration": (f"/v2/h/blobs/{configuration['digest']}", configuration["size"], "application/octet-stream"),
+        "layer": (blob_path(image), layer(image)["size"], "application/octet-stream"),
+    }[what]
+    drip = stub_registry.rude[path] = Drip(size, media_type)
+    with daemon.cli.spawn("pull", name) as client:
+        try:
+            assert drip.begun.wait(20)
+            other = elsewhere.add(imagefiles.derived(Layer(tar([file(f"beside-{what}", b"x")]))), "beside", what)
+            daemon.cli.ok("pull", other, timeout=20)
+            assert not drip.given_up.is_set()
+        finally:
+            client.kill()
+    assert drip.given_up.wait(20)
+    assert daemon.api.request("GET", f"/images/{name}/json").status == 404
 
 
 @pytest.mark.parametrize("what", ["manifest", "configuration", "layer", "tags"])
