@@ -297,15 +297,15 @@ def _transfers(suffix: str, image: str) -> list[Scenario]:
     """An image of few large files, or one of many small ones."""
     of = transfers.Transfers(image)
     kept = {"prepare": of.keep, "finish": of.drop}
-    made: list[tuple[str, float, Measure, dict[str, Measure]]] = [
-        ("pull", 0.6, of.pull, {}),
-        ("load", 0.6, of.load, {}),
-        ("save", 0.15, of.save, kept),
-        ("push", 0.7, of.push, kept),
+    made: list[tuple[str, float, Measure, int, dict[str, Measure]]] = [
+        ("pull", 0.6, of.pull, 3, {}),
+        ("load", 0.6, of.load, 3, {}),
+        ("save", 0.15, of.save, 3, kept),
+        ("push", 0.7, of.push, 9, kept),
     ]
     return [
-        Scenario(name + suffix, bar, measure, rounds=3, quick=1, needs_images=True, **around)
-        for name, bar, measure, around in made
+        Scenario(name + suffix, bar, measure, rounds=rounds, quick=1, needs_images=True, **around)
+        for name, bar, measure, rounds, around in made
     ]
 
 

@@ -52,6 +52,17 @@ class _Blob:
         self.status, self.sent = "Pushing", sent
 
 
+@dataclass(frozen=True, slots=True)
+class _Slots:
+    """How many blobs are sent at a time, and how many are under way, which the registry is asked about.
+
+    What comes next is prepared, so that it can go on at once; registries forget uploads that nothing comes for.
+    """
+
+    sending: asyncio.Semaphore
+    under_way: asyncio.Semaphore
+
+
 class Pusher:
     """Pushes images, at most `limit` layers at a time."""
 
@@ -59,7 +70,7 @@ class Pusher:
         self._stores = stores
         self._transport = transport
         self._announcer = announcer
-        self._slots = asyncio.Semaphore(limit)
+        self._slots = _Slots(sending=asyncio.Semaphore(limit), under_way=asyncio.Semaphore(2 * limit))
 
     async def push(self, options: PushOptions, sink: Sink) -> None:
         """Push a tag, or all tags of a repository. Raises WharfError, most of them after the first line."""
@@ -98,7 +109,7 @@ class Pusher:
 class _Work:
     """The sending of one image."""
 
-    def __init__(self, stores: Stores, transport: Transport, slots: asyncio.Semaphore, lease: Lease) -> None:
+    def __init__(self, stores: Stores, transport: Transport, slots: _Slots, lease: Lease) -> None:
         self._stores = stores
         self._transport = transport
         self._slots = slots
@@ -142,14 +153,13 @@ class _Work:
         await _tell_once(layers, told, sink)
         telling = asyncio.ensure_future(_tell(layers, told, sink))
         try:
-            waiting = [self._in_turn(source, reference, layer) for layer in layers]
-            await run_all([*waiting, *(self._send(source, reference, config) for config in configs)])
+            await run_all([self._in_turn(source, reference, blob) for blob in (*configs, *layers)])
         finally:
             await stop(telling)
         await _tell_once(layers, told, sink)
 
     async def _in_turn(self, source: Source, reference: Reference, blob: _Blob) -> None:
-        async with self._slots:
+        async with self._slots.under_way:
             await self._send(source, reference, blob)
 
     async def _send(self, source: Source, reference: Reference, blob: _Blob) -> None:
@@ -161,8 +171,10 @@ class _Work:
             if await upload.mount(source, digest, other):
                 blob.status = f"Mounted from {other}"
                 return
-        path = self._stores.content.path(digest)
-        await _worded(upload.put_blob(source, path, blob.descriptor, blob.advance))
+        location = await _worded(upload.begin(source))
+        async with self._slots.sending:
+            file = upload.Blob(self._stores.content.path(digest), blob.descriptor)
+            await _worded(upload.put_blob(source, location, file, blob.advance))
         blob.status = "Pushed"
 
     def _elsewhere(self, reference: Reference, digest: str) -> list[str]:

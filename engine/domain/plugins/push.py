@@ -42,5 +42,7 @@ class PluginPusher:
         if await upload.has_blob(source, blob.digest):
             await sink(Step(name, "Layer already exists"))
             return
-        await upload.put_blob(source, self._stores.content.path(blob.digest), blob, lambda _: None)
+        location = await upload.begin(source)
+        file = upload.Blob(self._stores.content.path(blob.digest), blob)
+        await upload.put_blob(source, location, file, lambda _: None)
         await sink(Step(name, "Upload complete"))

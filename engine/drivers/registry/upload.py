@@ -1,6 +1,7 @@
 """Blobs and manifests to a registry (OCI distribution specification, "Push")."""
 
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urljoin
 
 import aiohttp
@@ -10,6 +11,13 @@ from engine.core.model.image import Descriptor
 from engine.drivers.registry.blob_body import Advance, BlobBody
 from engine.drivers.registry.failures import MalformedAnswer
 from engine.drivers.registry.repository import Source, unexpected
+
+
+class Blob(NamedTuple):
+    """A blob to send: its file, and what it is."""
+
+    path: Path
+    descriptor: Descriptor
 
 
 async def has_blob(source: Source, digest: str) -> bool:
@@ -37,12 +45,17 @@ async def _abandon(source: Source, response: aiohttp.ClientResponse) -> None:
         return
 
 
-async def put_blob(source: Source, path: Path, descriptor: Descriptor, advance: Advance) -> None:
-    """Send a blob's file. Raises UnexpectedStatus, AccessDenied, RegistryUnreachable, OSError."""
+async def begin(source: Source) -> str:
+    """Begin an upload; return where it goes. Raises UnexpectedStatus, AccessDenied, RegistryUnreachable."""
     async with await source.send("POST", "blobs/uploads/", {}, b"") as response:
         if response.status != 202:
             raise await unexpected(response, "POST")
-        location = _location(response)
+        return _location(response)
+
+
+async def put_blob(source: Source, location: str, blob: Blob, advance: Advance) -> None:
+    """Send a blob's file where `begin` said. Raises UnexpectedStatus, AccessDenied, RegistryUnreachable, OSError."""
+    path, descriptor = blob
     url = f"{location}{'&' if '?' in location else '?'}digest={descriptor.digest}"
     headers = {"Content-Type": "application/octet-stream", "Content-Length": str(descriptor.size)}
     async with await source.send("PUT", url, headers, lambda: BlobBody(path, descriptor.size, advance)) as response:

@@ -92,7 +92,7 @@ async def send(uploads, tmp_path):
     told = []
 
     async def sending():
-        await upload.put_blob(source, path, blob, told.append)
+        await upload.put_blob(source, await upload.begin(source), upload.Blob(path, blob), told.append)
         return told
 
     sending.told = told
