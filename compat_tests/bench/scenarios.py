@@ -344,7 +344,7 @@ SCENARIOS = (
         throughput.between_containers,
         prepare=throughput.prepare,
         finish=throughput.finish,
-        rounds=7,
+        rounds=15,
     ),
     Scenario(
         "net-port", 1.1, throughput.through_a_port, prepare=throughput.prepare, finish=throughput.finish, rounds=7

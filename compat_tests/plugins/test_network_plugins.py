@@ -10,7 +10,7 @@ from compat_tests.clients.plugin import NetworkPlugin, Plugin, sockets, unused_n
 from compat_tests.clients.rawhttp import RawHttp
 from compat_tests.clients.waiting import eventually
 
-CREATE, JOIN = "NetworkDriver.CreateNetwork", "NetworkDriver.Join"
+CREATE, JOIN, ASKED = "NetworkDriver.CreateNetwork", "NetworkDriver.Join", "NetworkDriver.EndpointOperInfo"
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_an_endpoint_is_asked_about_once(cli: DockerCli, api: RawHttp, driver: N
     cid = cli.ok("run", "-d", "--net", "nn", "busybox", "sleep", "600")
     endpoint = api.get(f"/containers/{cid}/json")["NetworkSettings"]["Networks"]["nn"]["EndpointID"]
     api.get("/networks/nn?verbose=1")
-    [asked] = driver.bodies("NetworkDriver.EndpointOperInfo")
+    [asked] = driver.bodies(ASKED)
     assert asked["EndpointID"] == endpoint
 
 
@@ -101,6 +101,8 @@ def test_live_connect_and_disconnect(cli: DockerCli, driver: NetworkPlugin) -> N
         cli.ok("network", "create", "-d", driver.name, "--subnet", f"10.18{number}.0.0/24", f"n{number}")
     cli.ok("run", "-d", "--name", "on", "--network", "n1", "busybox", "sleep", "60")
     cli.ok("network", "connect", "n2", "on")
+    assert driver.methods()[-1] == ASKED  # dockerd asks about the other one, too, and more than once
+    assert driver.bodies(ASKED)[-1] == {key: driver.bodies(JOIN)[-1][key] for key in ("NetworkID", "EndpointID")}
     cli.ok("exec", "on", "ping", "-c", "1", "-W", "5", "10.182.0.1")
     assert "plg1" in cli.ok("exec", "on", "cat", "/proc/net/dev")
     cli.ok("network", "disconnect", "n2", "on")

@@ -74,6 +74,7 @@ class Connector:
         except OSError as error:
             await remote.leave(planned.endpoint)
             raise link_failure(error) from error
+        await remote.ask_about(planned.endpoint)
         return planned
 
     async def disconnect(self, container_id: str, network: Network) -> None:

@@ -148,9 +148,16 @@ class RemoteEndpoints:
             if driver := self._driver(one.network):
                 which = {"NetworkID": one.network.id, "EndpointID": one.endpoint.id}
                 await driver.call("ProgramExternalConnectivity", {**which, "Options": _ports(request)})
-                # What it answers shows nowhere; some drivers wait for the question, as dockerd asks it.
-                await self._tell(driver, one.endpoint, "EndpointOperInfo")
+                await self.ask_about(one.endpoint)
         return joined
+
+    async def ask_about(self, endpoint: Endpoint) -> None:
+        """Ask a plugin how an endpoint works, as dockerd does of each that was joined. Others' are passed over.
+
+        What it answers shows nowhere; some drivers wait for the question.
+        """
+        for driver, one in self.of_plugins([endpoint]):
+            await self._tell(driver, one, "EndpointOperInfo")
 
     async def join(self, request: SandboxRequest, planned: Planned, sandbox: str, taken: Collection[str]) -> Planned:
         """Return an endpoint with the link and the gateway that its plugin gives it; others' as they are.
