@@ -194,14 +194,49 @@ COPY file /copied
 COPY --chown=33:44 file /given
 RUN touch /made && chown 5:6 /made
 RUN cat /copied > /seen && rm /copied && cp /seen /copied
+RUN tr -s ' ' < /proc/self/uid_map > /map
 """
 OWNERS = """\
 ls -ln /copied /given /made /seen | tr -s ' ' | cut -d' ' -f1,3,4
-echo more >> /copied; echo more >> /given
+echo more >> /copied; echo more >> /given; cat /map
 """
+MOUNTS = """\
+FROM busybox AS other
+RUN mkdir /d && echo theirs > /d/f && chown 7:8 /d/f && chmod 600 /d/f
+FROM busybox
+COPY --from=other /d/f /copied
+RUN --mount=from=other,source=/d,target=/d --mount=type=cache,target=/c,id=remapped --mount=type=tmpfs,target=/t \\
+    ls -ln /d/f | tr -s ' ' | cut -d' ' -f1,3,4 > /seen && cat /d/f >> /seen && touch /c/x /t/x && chown 9:9 /c/x
+RUN --mount=type=cache,target=/c,id=remapped ls -ln /c/x | tr -s ' ' | cut -d' ' -f3,4 >> /seen
+RUN --mount=type=secret,id=s --mount=type=secret,id=s,uid=33,gid=44,mode=0440,target=/s \\
+    cat /run/secrets/s /s >> /seen; ls -ln /s | tr -s ' ' | cut -d' ' -f1,3,4 >> /seen
+RUN --mount=from=other,source=/d,target=/d,rw echo >> /d/f && echo >> /d/new
+RUN --network=none ip link | grep -c ^[0-9] >> /seen && ping -c 1 127.0.0.1 > /dev/null && echo pong >> /seen
+USER nobody
+RUN id -un > /tmp/me
+"""
+SEEN = ["-rw------- 7 8", "theirs", "9 9", "quiet", "quiet", "-r--r----- 33 44", "1", "pong"]
 
 
-@pytest.mark.difference("builds-run-unmapped")
+@pytest.mark.difference("builds-when-remapped")
+def test_mounts_of_steps(remapped: Daemon, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text(MOUNTS)
+    (tmp_path / "secret").write_text("quiet\n")
+    Buildx(remapped.cli, tmp_path).ok("-t", "made:mounts", "--secret", f"id=s,src={tmp_path}/secret")
+    out = remapped.cli.ok("run", "--rm", "made:mounts", "cat", "/seen", "/tmp/me")
+    assert out.splitlines() == [*SEEN, "nobody"]
+    assert remapped.cli.ok("run", "--rm", "-u", "0", "made:mounts", "stat", "-c", "%u %g %a", "/copied") == "7 8 600"
+
+
+@pytest.mark.difference("builds-when-remapped")
+def test_what_steps_cannot_share(remapped: Daemon, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM busybox\nRUN true\n")
+    failed = Buildx(remapped.cli, tmp_path).build("--network", "host", "--allow", "network.host")
+    assert failed.code == 1
+    assert "cannot share the host's network namespace when user namespaces are enabled" in failed.text
+
+
+@pytest.mark.difference("builds-when-remapped")
 @pytest.mark.parametrize("front", ["classic", "buildx"])
 def test_what_is_built_belongs_to_those_inside(remapped: Daemon, tmp_path: Path, front: str) -> None:
     (tmp_path / "Dockerfile").write_text(DOCKERFILE)
@@ -214,4 +249,4 @@ def test_what_is_built_belongs_to_those_inside(remapped: Daemon, tmp_path: Path,
     else:
         Buildx(remapped.cli, tmp_path).ok("-t", "made:buildx")
     out = remapped.cli.ok("run", "--rm", f"made:{front}", "sh", "-c", OWNERS)
-    assert out.splitlines() == ["-rw-r--r-- 0 0", "-rw------- 33 44", "-rw-r--r-- 5 6", "-rw-r--r-- 0 0"]
+    assert out.splitlines() == ["-rw-r--r-- 0 0", "-rw------- 33 44", "-rw-r--r-- 5 6", "-rw-r--r-- 0 0", f" 0 {FIRST} {COUNT}"]

@@ -23,6 +23,7 @@ from engine.domain.builder.ops.step_networks import StepNetworks
 from engine.domain.builder.prune import CachePruner
 from engine.domain.builder.snapshot import Snapshots, SnapshotStores
 from engine.domain.builder.usage import CacheUsage
+from engine.domain.containers.remap import Remap
 from engine.domain.containers.sandbox import ResolverDefaults
 from engine.drivers.linux.disk import total_bytes
 from engine.drivers.storage.work_trees import WorkTrees
@@ -67,10 +68,11 @@ def build_store(config: Config, drivers: Drivers, resources: Resources, containe
     """Read the cache's records and build what uses them. Blocks; used at start-up only. Raises UnusableRules."""
     stores, home = resources.stores, config.data_root / "build"
     cache = BuildCache(drivers.store, stores.garbage, drivers.layers)
-    trees = WorkTrees(home / "work")
+    trees = WorkTrees(home / "work", drivers.mapped)
     places = SnapshotStores(trees, drivers.layers, drivers.content, drivers.confine, stores.unpacker, stores.garbage)
     snapshots = Snapshots(places, cache)
-    caches, networks = CacheMounts(home / "cache-mounts", cache, snapshots), StepNetworks(resources.networks)
+    caches, remap = CacheMounts(home / "cache-mounts", cache, snapshots), Remap(drivers.mapped)
+    networks = StepNetworks(resources.networks, remap.mapping)
     usage = CacheUsage(cache, snapshots, caches, stores.garbage)
     contexts = Contexts(home / "synced", drivers.confine.disk_usage)
     usage.others.append(contexts)
@@ -80,7 +82,7 @@ def build_store(config: Config, drivers: Drivers, resources: Resources, containe
         scratch=home / "scratch",
         cache=cache,
         snapshots=snapshots,
-        commands=Commands(snapshots, caches, networks, _step_host(config, drivers, containers)),
+        commands=Commands(snapshots, caches, networks, _step_host(config, drivers, containers, remap)),
         caches=caches,
         contexts=contexts,
         networks=networks,
@@ -97,11 +99,12 @@ def _emptied(directory: Path) -> None:
     directory.mkdir(mode=0o700, parents=True)
 
 
-def _step_host(config: Config, drivers: Drivers, containers: Containers) -> StepHost:
+def _step_host(config: Config, drivers: Drivers, containers: Containers, remap: Remap) -> StepHost:
     return StepHost(
         host=containers.host,
         runtimes=drivers.runtimes,
         defaults=containers.defaults,
         resolver=ResolverDefaults(config.dns, config.dns_search, config.dns_opts),
         directory=config.exec_root / "build",
+        remap=remap,
     )

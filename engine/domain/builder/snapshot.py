@@ -141,14 +141,19 @@ class Snapshots:
         finally:
             self._stores.trees.drop(tree)
 
+    async def show_mapped(self, tree: WorkTree, base: Snapshot) -> None:
+        """Let a writable tree above `base` be seen with the ids of the daemon's user namespace. Raises OSError."""
+        async with self._naming:
+            await self._stores.trees.show_mapped(tree, self._lowers(base))
+
     @asynccontextmanager
-    async def view(self, snapshot: Snapshot) -> AsyncIterator[Path]:
-        """Give a tree to look at."""
-        if snapshot.directory is not None and not snapshot.layers:
+    async def view(self, snapshot: Snapshot, *, mapped: bool = False) -> AsyncIterator[Path]:
+        """Give a tree to look at; `mapped`: as who is in the daemon's user namespace is to see it."""
+        if snapshot.directory is not None and not snapshot.layers and not mapped:
             yield snapshot.directory
             return
         async with self._naming:
-            tree = await self._stores.trees.view(self._lowers(snapshot))
+            tree = await self._stores.trees.view(self._lowers(snapshot), mapped=mapped)
         try:
             yield tree.merged
         finally:

@@ -51,6 +51,11 @@ class Remap:
             return None
         return self.data.mapping
 
+    @property
+    def mapping(self) -> IdMapping | None:
+        """The mapping of all that asks for no other."""
+        return None if self.data is None else self.data.mapping
+
     def path(self, container: Container, path: Path) -> Path:
         """Return where the container is to get something of ours from."""
         return path if self.data is None or self.of(container) is None else self.data.path(path)

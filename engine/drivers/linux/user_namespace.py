@@ -1,9 +1,10 @@
-"""A user namespace with a given mapping, as something to make id-mapped mounts with."""
+"""User namespaces with a given mapping: to make id-mapped mounts with, and to run programs in."""
 
 import asyncio
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from engine.core.model.id_mapping import IdMapping, IdRange
@@ -11,7 +12,19 @@ from engine.drivers.linux import proc
 
 
 async def open_user_namespace(mapping: IdMapping) -> int:
-    """Return a descriptor of a new user namespace. Raises OSError.
+    """Return a descriptor of a new user namespace. Raises OSError."""
+    async with process_inside(mapping) as pid:
+        return await asyncio.to_thread(open_namespace_of, pid)
+
+
+def open_namespace_of(pid: int) -> int:
+    """Return a descriptor of a process's user namespace. Raises OSError. Blocks; call in a thread."""
+    return os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+
+
+@asynccontextmanager
+async def process_inside(mapping: IdMapping, *others: str) -> AsyncIterator[int]:
+    """Give a process in a new user namespace, and in new ones of `others` (`--net`) that belong to it. Raises OSError.
 
     A namespace needs a process while its mapping is written: a program that copies its input to its output, whose first
     output says that it is inside. It ends with its input.
@@ -19,12 +32,13 @@ async def open_user_namespace(mapping: IdMapping) -> int:
     with contextlib.ExitStack() as pipes:
         source, to_program = _pipe(pipes)
         answer, from_program = _pipe(pipes)
-        pid = await proc.start(["unshare", "--user", "cat"], {0: source, 1: from_program, 2: from_program})
+        pid = await proc.start(["unshare", "--user", *others, "cat"], {0: source, 1: from_program, 2: from_program})
         try:
             os.write(to_program, b"x")
             if await asyncio.to_thread(os.read, answer, 1) != b"x":
                 raise OSError("no user namespace can be made on this host")
-            return await asyncio.to_thread(_mapped, pid, mapping)
+            await asyncio.to_thread(_map, pid, mapping)
+            yield pid
         finally:
             pipes.close()
             await proc.reap(pid)
@@ -37,12 +51,11 @@ def _pipe(stack: contextlib.ExitStack) -> tuple[int, int]:
     return ends
 
 
-def _mapped(pid: int, mapping: IdMapping) -> int:
+def _map(pid: int, mapping: IdMapping) -> None:
     """Blocks; call in a thread."""
     process = Path(f"/proc/{pid}")
     (process / "uid_map").write_text(_lines(mapping.uids))
     (process / "gid_map").write_text(_lines(mapping.gids))
-    return os.open(process / "ns/user", os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _lines(ranges: Sequence[IdRange]) -> str:

@@ -8,12 +8,13 @@ import asyncio
 import contextlib
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.drivers.linux import syscalls
 from engine.drivers.linux.removal import remove_tree
+from engine.drivers.storage.mapped import MappedData
 from engine.drivers.storage.overlay_mount import OverlayMount, detach, mount_overlay
 
 # An overlay to look at needs two directories, each once, even where a tree has no layer.
@@ -40,9 +41,10 @@ class WorkTree:
 class WorkTrees:
     """The trees below one directory, which is nobody else's."""
 
-    def __init__(self, root: Path) -> None:
-        """`root` is made by `start`."""
+    def __init__(self, root: Path, mapped: MappedData | None = None) -> None:
+        """`root` is made by `start`. `mapped`: where it is seen with the ids of a user namespace."""
         self._root = root
+        self._mapped = mapped
         self._removals: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -61,15 +63,20 @@ class WorkTrees:
 
     async def open(self, lowers: Sequence[Path]) -> WorkTree:
         """Mount a writable tree above these directories, the uppermost first. Raises OSError."""
-        return await self._opened(lowers, writable=True)
+        return await self._opened(lowers, self._make)
 
-    async def view(self, lowers: Sequence[Path]) -> WorkTree:
-        """Mount a tree to look at. Raises OSError."""
-        return await self._opened(lowers, writable=False)
+    async def view(self, lowers: Sequence[Path], *, mapped: bool = False) -> WorkTree:
+        """Mount a tree to look at; `mapped`: as who is in the user namespace is to see it. Raises OSError."""
+        return await self._opened(lowers, self._make_mapped_view if mapped else self._make_view)
 
-    async def _opened(self, lowers: Sequence[Path], *, writable: bool) -> WorkTree:
+    async def show_mapped(self, tree: WorkTree, lowers: Sequence[Path]) -> None:
+        """Mount a writable tree once more, as who is in the user namespace is to see it. Raises OSError."""
+        await self.unmount(tree)
+        await asyncio.to_thread(self._mount_mapped, tree, lowers)
+
+    async def _opened(self, lowers: Sequence[Path], make: Callable[[WorkTree, Sequence[Path]], None]) -> WorkTree:
         tree = WorkTree(self._root / secrets.token_hex(8))
-        making = asyncio.ensure_future(asyncio.to_thread(self._make, tree, lowers, writable))
+        making = asyncio.ensure_future(asyncio.to_thread(make, tree, lowers))
         try:
             await asyncio.shield(making)
         except BaseException:
@@ -78,14 +85,29 @@ class WorkTrees:
             raise
         return tree
 
-    def _make(self, tree: WorkTree, lowers: Sequence[Path], writable: bool) -> None:
-        """Blocks; call in a thread."""
+    # All that follows blocks; it is called in threads.
+
+    def _make_home(self, tree: WorkTree) -> None:
         tree.home.mkdir(mode=0o710)
         tree.merged.mkdir(mode=0o700)
-        if not writable:
-            below = [self._root / name for name in ((_EMPTY,) if lowers else (_EMPTY, _NOTHING))]
-            mount_overlay(OverlayMount([*lowers, *below], tree.merged))
-            return
+        if self._mapped is not None:
+            # Who is root in the user namespace must find the way to the mount point.
+            os.chown(tree.home, -1, self._mapped.mapping.root[1])
+
+    def _make_view(self, tree: WorkTree, lowers: Sequence[Path]) -> None:
+        self._make_home(tree)
+        mount_overlay(OverlayMount(self._viewed(lowers), tree.merged))
+
+    def _make_mapped_view(self, tree: WorkTree, lowers: Sequence[Path]) -> None:
+        self._make_home(tree)
+        see = self._required().path
+        mount_overlay(OverlayMount([see(lower) for lower in self._viewed(lowers)], tree.merged))
+
+    def _viewed(self, lowers: Sequence[Path]) -> list[Path]:
+        return [*lowers, *(self._root / name for name in ((_EMPTY,) if lowers else (_EMPTY, _NOTHING)))]
+
+    def _make(self, tree: WorkTree, lowers: Sequence[Path]) -> None:
+        self._make_home(tree)
         work = tree.home / "work"
         work.mkdir(mode=0o711)
         tree.upper.mkdir()
@@ -94,7 +116,22 @@ class WorkTrees:
             # As containerd: the root directory's owner is the image's, its mode is not.
             status = lowers[0].stat()
             os.chown(tree.upper, status.st_uid, status.st_gid)
-        mount_overlay(OverlayMount(lowers or [self._root / _EMPTY], tree.merged, tree.upper, work, volatile=True))
+        mount_overlay(OverlayMount(self._below(lowers), tree.merged, tree.upper, work, volatile=True))
+
+    def _below(self, lowers: Sequence[Path]) -> Sequence[Path]:
+        return lowers or [self._root / _EMPTY]
+
+    def _mount_mapped(self, tree: WorkTree, lowers: Sequence[Path]) -> None:
+        mapped = self._required()
+        see, work = mapped.path, tree.home / "mapped-work"
+        work.mkdir(mode=0o711)
+        seen, owner = [see(lower) for lower in self._below(lowers)], mapped.mapping.root
+        mount_overlay(OverlayMount(seen, tree.merged, see(tree.upper), see(work), volatile=True, owner=owner))
+
+    def _required(self) -> MappedData:
+        if self._mapped is None:
+            raise RuntimeError("there is no user namespace")
+        return self._mapped
 
     async def unmount(self, tree: WorkTree) -> None:
         """Unmount a tree; what was changed stays. Idempotent. Raises OSError."""

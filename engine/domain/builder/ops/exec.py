@@ -24,13 +24,14 @@ from engine.domain.builder.ops.cache_mounts import CacheMounts
 from engine.domain.builder.ops.protected import secret_variables
 from engine.domain.builder.ops.step_log import StepLog
 from engine.domain.builder.ops.step_mounts import MountPreparer, Prepared
-from engine.domain.builder.ops.step_networks import StepNetworks, resolves_names
-from engine.domain.builder.ops.step_spec import Step, hosts_text, step_spec
+from engine.domain.builder.ops.step_networks import Namespaces, StepNetworks, resolves_names
+from engine.domain.builder.ops.step_spec import Step, hosts_text, shared_with_host, step_spec
 from engine.domain.builder.snapshot import Snapshot, Snapshots
 from engine.domain.builder.solver.executors import Work
 from engine.domain.containers import etc_files
 from engine.domain.containers.host import Host
 from engine.domain.containers.merge import Defaults
+from engine.domain.containers.remap import NO_REMAP, Remap, require_allowed
 from engine.domain.containers.sandbox import ResolverDefaults, host_resolver
 from engine.domain.containers.users import ResolvedUser, resolve_user
 from engine.drivers.confine.pin import unpin_all
@@ -61,13 +62,17 @@ class NoRoot(NotImplementedHere):
 
 @dataclass(frozen=True, slots=True)
 class StepHost:
-    """What commands run on: the host, its runtimes, the daemon's defaults and name servers, a directory for bundles."""
+    """What commands run on: the host, its runtimes, the daemon's defaults and name servers, a directory for bundles.
+
+    `remap`: the user namespace that they get.
+    """
 
     host: Host
     runtimes: Runtimes
     defaults: Defaults
     resolver: ResolverDefaults
     directory: Path
+    remap: Remap = NO_REMAP
 
 
 class Commands:
@@ -104,7 +109,7 @@ class Commands:
 
     def mounts(self, work: Work, directory: Path) -> MountPreparer:
         """Return what prepares a command's mounts."""
-        return MountPreparer(self._snapshots, self._caches, work, directory)
+        return MountPreparer(self._snapshots, self._caches, work, directory, self._around.remap)
 
     @property
     def snapshots(self) -> Snapshots:
@@ -137,24 +142,28 @@ class _Run:
 
     async def run(self, inputs: Sequence[Snapshot], stack: AsyncExitStack) -> Sequence[Snapshot]:
         root = self._root()
+        if self._around.remap.mapping is not None:
+            require_allowed(shared_with_host(self._operation, self._work.job.host_config))
         base = inputs[root.input] if root.input != EMPTY else Snapshot()
         mounting = stack.enter_async_context(self._snapshots.writable(base))
         limits = self._work.job.host_config
         lending = stack.enter_async_context(
             self._commands.networks.use(self._operation.network, limits.network_mode, spoiled=self._operation.insecure)
         )
-        tree, netns = await _both(mounting, lending)
+        tree, namespaces = await _both(mounting, lending)
         prepared = await self._commands.mounts(self._work, self._directory).prepare(inputs, stack)
         with of_process(self._operation.meta.args):
             user, stubs = await asyncio.gather(self._user(tree), self._made_ready(tree, prepared))
-        await asyncio.to_thread(self._write_etc, netns, limits)
+        await asyncio.to_thread(self._write_etc, namespaces.network, limits)
+        if self._around.remap.mapping is not None:  # Until here it was about files as they are on the disk.
+            await self._snapshots.show_mapped(tree, base)
         step = Step(
             id=self._id,
             operation=self._operation,
             root=tree.merged,
             user=user,
             mounts=prepared.points,
-            netns=netns,
+            namespaces=namespaces,
             hosts=self._directory / "hosts",
             resolv_conf=self._directory / "resolv.conf",
             variables=await secret_variables(self._operation.secret_env, self._work.job),
@@ -228,12 +237,12 @@ class _Run:
 
 
 async def _both(
-    mounting: Coroutine[Any, Any, WorkTree], lending: Coroutine[Any, Any, str | None]
-) -> tuple[WorkTree, str | None]:
+    mounting: Coroutine[Any, Any, WorkTree], lending: Coroutine[Any, Any, Namespaces]
+) -> tuple[WorkTree, Namespaces]:
     """Both go on to their end when one fails, so that the stack undoes what was made."""
-    tree, netns = asyncio.ensure_future(mounting), asyncio.ensure_future(lending)
-    await asyncio.gather(tree, netns, return_exceptions=True)
-    return tree.result(), netns.result()
+    tree, namespaces = asyncio.ensure_future(mounting), asyncio.ensure_future(lending)
+    await asyncio.gather(tree, namespaces, return_exceptions=True)
+    return tree.result(), namespaces.result()
 
 
 def _remove(directory: Path) -> None:

@@ -3,18 +3,19 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from engine.core.model.container import Mount as RequestedMount
 from engine.core.model.container import MountPoint, TmpfsOptions
 from engine.domain.builder.failures import of_process
-from engine.domain.builder.llb.ops import EMPTY, ExecOp, Mount, MountType
+from engine.domain.builder.llb.ops import EMPTY, ExecOp, Mount, MountType, Protected
 from engine.domain.builder.ops.cache_mounts import CacheMounts
 from engine.domain.builder.ops.protected import agent_socket, memory, secret_file
 from engine.domain.builder.snapshot import Snapshot, Snapshots
 from engine.domain.builder.solver.executors import Work
 from engine.domain.containers.bind_sources import fitted
+from engine.domain.containers.remap import Remap
 from engine.drivers.confine.pin import pin
 from engine.drivers.storage.work_trees import WorkTree
 
@@ -32,7 +33,8 @@ class Prepared:
 class MountPreparer:
     """Prepares one command's mounts; everything ends with the stack."""
 
-    def __init__(self, snapshots: Snapshots, caches: CacheMounts, work: Work, directory: Path) -> None:
+    def __init__(self, snapshots: Snapshots, caches: CacheMounts, work: Work, directory: Path, remap: Remap) -> None:
+        self._remap = remap.data
         self._snapshots = snapshots
         self._caches = caches
         self._work = work
@@ -59,9 +61,8 @@ class MountPreparer:
             return await self._bound(number, mount, source)
         if mount.kind is MountType.CACHE:
             args = self._work.vertex.operation.meta.args if isinstance(self._work.vertex.operation, ExecOp) else ()
-            return await self._bound(
-                number, mount, await stack.enter_async_context(self._caches.use(mount, base, args))
-            )
+            cache = await stack.enter_async_context(self._caches.use(mount, base, args))
+            return await self._bound(number, mount, cache if self._remap is None else self._remap.path(cache))
         if mount.kind is MountType.TMPFS:
             return _in_memory(mount)
         return await self._protected(number, mount, stack)
@@ -69,8 +70,10 @@ class MountPreparer:
     async def _tree(self, mount: Mount, base: Snapshot | None, prepared: Prepared, stack: AsyncExitStack) -> Path:
         base = base or Snapshot()
         if mount.readonly:
-            return await stack.enter_async_context(self._snapshots.view(base))
+            return await stack.enter_async_context(self._snapshots.view(base, mapped=self._remap is not None))
         tree = await stack.enter_async_context(self._snapshots.writable(base))
+        if self._remap is not None:
+            await self._snapshots.show_mapped(tree, base)
         if mount.output != EMPTY:
             prepared.changed[mount.output] = (tree, base)
         return tree.merged
@@ -88,7 +91,7 @@ class MountPreparer:
     async def _protected(self, number: int, mount: Mount, stack: AsyncExitStack) -> MountPoint | None:
         if self._memory is None:
             self._memory = await stack.enter_async_context(memory(self._directory / "protected"))
-        path, job = self._memory / str(number), self._work.job
+        path, job, mount = self._memory / str(number), self._work.job, self._owned(mount)
         if mount.kind is MountType.SECRET:
             present = await secret_file(mount, path, job)
         else:
@@ -97,6 +100,14 @@ class MountPreparer:
             return None
         # A socket on a read-only mount can be connected to all the same.
         return await asyncio.to_thread(fitted, _bind(path, mount, rw=False))
+
+    def _owned(self, mount: Mount) -> Mount:
+        """Return the mount with its owner as the host sees it: memory has no mapped mounts. Raises NotMapped."""
+        if self._remap is None:
+            return mount
+        protected = mount.protected or Protected(mount.dest if mount.kind is MountType.SECRET else "default")
+        uid, gid = self._remap.mapping.outside(protected.uid, protected.gid)
+        return replace(mount, protected=replace(protected, uid=uid, gid=gid))
 
 
 def _bind(source: Path, mount: Mount, *, rw: bool) -> MountPoint:

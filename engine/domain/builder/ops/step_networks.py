@@ -5,29 +5,45 @@ nobody has needed it for a while.
 """
 
 import asyncio
+import dataclasses
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from engine.core import ids
+from engine.core.model.id_mapping import IdMapping
 from engine.core.model.network import EndpointSettings
 from engine.domain.builder.llb.ops import NetMode
 from engine.domain.networks.networks import Networks
 from engine.domain.networks.sandbox import SandboxRequest
+from engine.drivers.linux.user_namespace import open_namespace_of, process_inside
 
 _IDLE = 5.0
 _NONE = "none"
 _BRIDGE = "bridge"
 
 
+class Namespaces(NamedTuple):
+    """Paths of what a command runs in: its network (None: the host's), the user namespace that owns it (or empty)."""
+
+    network: str | None
+    user: str = ""
+
+
 @dataclass(eq=False, slots=True)
 class _Namespace:
-    """A namespace that nobody uses at the moment."""
+    """A namespace that nobody uses at the moment. `user`: a descriptor of the user namespace that owns it, or -1."""
 
     holder: str
     path: str
     network: str
+    user: int = -1
     expiry: asyncio.TimerHandle | None = None
+
+    def paths(self) -> Namespaces:
+        return Namespaces(self.path, f"/proc/{os.getpid()}/fd/{self.user}" if self.user >= 0 else "")
 
 
 def resolves_names(mode: NetMode, network: str) -> bool:
@@ -36,26 +52,27 @@ def resolves_names(mode: NetMode, network: str) -> bool:
 
 
 class StepNetworks:
-    """Lends namespaces."""
+    """Lends namespaces; with a `mapping` each belongs to a user namespace of its own."""
 
-    def __init__(self, networks: Networks) -> None:
+    def __init__(self, networks: Networks, mapping: IdMapping | None = None) -> None:
         self._networks = networks
+        self._mapping = mapping
         self._idle: list[_Namespace] = []
         self._removals: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
-    async def use(self, mode: NetMode, network: str, *, spoiled: bool) -> AsyncIterator[str | None]:
-        """Lend a namespace's path; None is the host's. `network` is used where the mode leaves it open.
+    async def use(self, mode: NetMode, network: str, *, spoiled: bool) -> AsyncIterator[Namespaces]:
+        """Lend a namespace. `network` is used where the mode leaves it open.
 
         A `spoiled` one is changed by its command and serves no other. Raises WharfError.
         """
         if mode is NetMode.HOST or (mode is NetMode.SANDBOX and network == "host"):
-            yield None
+            yield Namespaces(None)
             return
         wanted = _NONE if mode is NetMode.NONE else network if network not in ("", "default") else _BRIDGE
         namespace = self._taken(wanted) or await self._made(wanted)
         try:
-            yield namespace.path
+            yield namespace.paths()
         finally:
             if spoiled or wanted not in (_BRIDGE, _NONE):
                 self._remove(namespace)
@@ -77,8 +94,16 @@ class StepNetworks:
         names = [] if network in (_BRIDGE, _NONE) else [f"build-{holder[:12]}"]
         endpoint = EndpointSettings(dns_names=names or None)
         request = SandboxRequest(holder, f"build-{holder[:12]}", networks={network: endpoint}, silent=True)
-        attached = await self._networks.attach(request)
-        return _Namespace(holder, attached.sandbox.netns, network)
+        if self._mapping is None:
+            return _Namespace(holder, (await self._networks.attach(request)).sandbox.netns, network)
+        async with process_inside(self._mapping, "--net") as pid:
+            user = await asyncio.to_thread(open_namespace_of, pid)
+            try:
+                attached = await self._networks.attach(dataclasses.replace(request, pid=pid))
+            except BaseException:
+                os.close(user)
+                raise
+        return _Namespace(holder, attached.sandbox.netns, network, user)
 
     def _keep(self, namespace: _Namespace) -> None:
         self._idle.append(namespace)
@@ -89,6 +114,8 @@ class StepNetworks:
         self._remove(namespace)
 
     def _remove(self, namespace: _Namespace) -> None:
+        if namespace.user >= 0:
+            os.close(namespace.user)
         detaching = self._networks.detach(namespace.holder)
         task = asyncio.get_running_loop().create_task(detaching, name="step-network-removal")
         self._removals.add(task)

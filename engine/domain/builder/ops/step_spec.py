@@ -11,6 +11,7 @@ import msgspec
 from engine.core import times
 from engine.core.model.container import Container, ContainerConfig, HostConfig, MountPoint, Sandbox, Ulimit
 from engine.domain.builder.llb.ops import ExecOp, Meta, NetMode
+from engine.domain.builder.ops.step_networks import Namespaces
 from engine.domain.containers import etc_files
 from engine.domain.containers.host import Host
 from engine.domain.containers.merge import Defaults, merge_host_config
@@ -28,14 +29,14 @@ HOSTNAME = "buildkitsandbox"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A command with everything that was made for it. `netns` None: the host's network."""
+    """A command with everything that was made for it."""
 
     id: str
     operation: ExecOp
     root: Path
     user: ResolvedUser
     mounts: Sequence[MountPoint]
-    netns: str | None
+    namespaces: Namespaces
     hosts: Path
     resolv_conf: Path
     variables: Sequence[str] = ()
@@ -47,10 +48,11 @@ async def step_spec(host: Host, defaults: Defaults, step: Step, limits: HostConf
     container = _container(step, defaults, limits)
     # BuildKit mounts no /etc/hostname.
     files = EtcFiles(step.hosts, Path(), step.resolv_conf)
-    prepared = Prepared(step.netns, Sandbox(), {}, files)
+    prepared = Prepared(step.namespaces.network, Sandbox(), {}, files)
     request = await host.spec_request(container, Rootfs(step.root, step.user, step.mounts), prepared)
     etc = EtcPaths(str(step.hosts), "", str(step.resolv_conf))
-    spec = oci_spec(dataclasses.replace(request, etc=etc))
+    joined = dataclasses.replace(request.joined, user=step.namespaces.user)
+    spec = oci_spec(dataclasses.replace(request, etc=etc, joined=joined))
     for mount in spec["mounts"]:
         if mount["destination"] in _FILES:
             mount["options"] = _FILE_OPTIONS
@@ -76,15 +78,18 @@ def _container(step: Step, defaults: Defaults, limits: HostConfig) -> Container:
     )
 
 
+def shared_with_host(operation: ExecOp, limits: HostConfig) -> HostConfig:
+    """Return the limits, with what a command shares with the host. Pure."""
+    host = operation.network is NetMode.HOST or (operation.network is NetMode.SANDBOX and limits.network_mode == "host")
+    mode = "host" if host else "bridge" if operation.network is NetMode.SANDBOX else "none"
+    return msgspec.structs.replace(limits, network_mode=mode, privileged=operation.insecure)
+
+
 def _host_config(step: Step, limits: HostConfig) -> HostConfig:
     operation, meta = step.operation, step.operation.meta
     ulimits = [Ulimit(name=name, soft=soft, hard=hard) for name, soft, hard in meta.ulimits]
     return msgspec.structs.replace(
-        limits,
-        network_mode="host" if step.netns is None else "bridge" if operation.network is NetMode.SANDBOX else "none",
-        privileged=operation.insecure,
-        # Trees of builds have no mapped mounts, so commands keep the host's ids; what they make is right all the same.
-        userns_mode="host",
+        shared_with_host(operation, limits),
         ulimits=ulimits or limits.ulimits,
         cgroup_parent=meta.cgroup_parent or limits.cgroup_parent,
         readonly_rootfs=step.readonly_root,
