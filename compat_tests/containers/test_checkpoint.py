@@ -8,6 +8,7 @@ import pytest
 
 from compat_tests.clients.daemon import Daemon
 from compat_tests.clients.rawhttp import RawHttp
+from compat_tests.clients.waiting import eventually
 from compat_tests.conftest import Suite
 
 DISABLED = "This experimental feature is disabled by default. Start the Docker daemon in experimental mode in order to enable it."
@@ -57,6 +58,42 @@ def test_one_that_cannot_be_made_leaves_nothing(experimental: Daemon) -> None:
     assert answer.message.startswith("Cannot checkpoint container db: runc did not terminate successfully: ")
     assert api.get("/containers/db/checkpoints") == []
     assert api.get("/containers/db/json")["State"]["Running"] is True
+
+
+_COUNTER = """\
+trap 'echo ended at $n; exit 7' TERM
+n=0
+while true; do n=$((n + 1)); echo $n; sleep 0.1; done
+"""
+
+
+@pytest.mark.wharfd_only("dockerd 28 cannot start from checkpoints: bind-mount /proc/0/ns/net")
+def test_processes_go_on_where_they_were(experimental: Daemon) -> None:
+    """With a criu that works here; Debian 12's does not with kernels as new as 6.18."""
+    cli, api = experimental.cli, experimental.api
+    cli.ok("run", "-d", "--name", "counter", "--runtime", "runc", "-p", "127.0.0.1::80", "busybox", "sh", "-c", _COUNTER)
+    eventually(lambda: cli.ok("logs", "counter"), what="the first number")
+    made = cli.run("checkpoint", "create", "--leave-running", "counter", "early", timeout=60)
+    if made.code:
+        assert "Cannot checkpoint container counter: runc did not terminate successfully: criu failed" in made.err
+        pytest.skip("criu does not work here")
+    assert api.get("/containers/counter/json")["State"]["Running"] is True
+    cli.ok("checkpoint", "create", "counter", "late", timeout=60)
+    assert cli.ok("wait", "counter") == "137"
+    assert cli.ok("checkpoint", "ls", "counter").split()[2:] == ["early", "late"]
+    before = cli.ok("logs", "counter").splitlines()
+    cli.ok("start", "--checkpoint", "late", "counter", timeout=60)
+    eventually(lambda: len(cli.ok("logs", "counter").splitlines()) > len(before) + 3, what="further numbers")
+    numbers = [int(line) for line in cli.ok("logs", "counter").splitlines()]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert cli.ok("exec", "counter", "cat", "/proc/1/comm") == "sh"
+    assert "inet 10." in cli.ok("exec", "counter", "ip", "-4", "addr", "show", "eth0")
+    assert api.get("/containers/counter/json")["NetworkSettings"]["Ports"]["80/tcp"]
+    cli.ok("stop", "counter")
+    assert api.get("/containers/counter/json")["State"]["ExitCode"] == 7
+    assert cli.ok("logs", "--tail", "1", "counter").startswith("ended at ")
+    cli.ok("start", "--checkpoint", "early", "counter", timeout=60)
+    assert api.get("/containers/counter/json")["State"]["Running"] is True
 
 
 _PRETENDER = """#!/bin/sh
