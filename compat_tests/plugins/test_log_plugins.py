@@ -13,7 +13,7 @@ from compat_tests.clients.log_plugin import READ, START, STOP, LogPlugin
 from compat_tests.clients.plugin import Plugin, sockets, unused_name
 from compat_tests.clients.rawhttp import RawHttp
 from compat_tests.clients.waiting import eventually
-from compat_tests.conftest import Suite
+from compat_tests.conftest import Suite, finish
 from compat_tests.plugins.managed import TAR, archive, config
 
 Keep = Callable[[Plugin], Plugin]
@@ -212,6 +212,18 @@ def test_drivers_that_cannot_be_used(api: RawHttp, driver: LogPlugin) -> None:
     assert refusal(Type=driver.name, Config={"mode": "x"}) == "logger: logging mode not supported: x"
     wrong = {"cache-disabled": "x"}
     assert refusal(Type=driver.name, Config=wrong) == "invalid value for option cache-disabled: x"
+
+
+def test_a_default_driver_with_options_is_looked_up_at_the_start(suite: Suite) -> None:
+    """Without options it is first looked up for a container."""
+    daemon = suite.daemon("--log-driver", "nosuch", "--log-opt", "a=b")
+    try:
+        with pytest.raises(RuntimeError, match="ended at start"):
+            daemon.start()
+        reason = 'error looking up logging plugin nosuch: plugin "nosuch" not found'
+        assert f"failed to set log opts: failed to set log opts: {reason}" in daemon.log().replace("\\", "")
+    finally:
+        finish(daemon)
 
 
 @pytest.mark.difference("no-lost-log-lines")

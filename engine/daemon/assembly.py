@@ -12,7 +12,7 @@ from engine.config.settings import Config
 from engine.core.errors import Internal, WharfError
 from engine.core.model.event import EventType
 from engine.daemon.build_store import BuildStore, build_store
-from engine.daemon.containers import Containers, build_containers
+from engine.daemon.containers import Containers, build_containers, default_log_config
 from engine.daemon.deferred_fronts import DeferredFronts
 from engine.daemon.drivers import Drivers, registry_settings, start_drivers
 from engine.daemon.plugins import Plugins, build_plugins
@@ -73,6 +73,7 @@ class Daemon:
     async def restore(self) -> None:
         """Find everything as it is, finish what was interrupted, then look after it. Raises OSError, WharfError."""
         await self._plugins.lifecycle.restore()
+        await self._resources.log_drivers.require_default(default_log_config(self.config))
         await self._resources.log_drivers.start()
         await self._resources.volumes.restore()
         await self._build_store.restore()

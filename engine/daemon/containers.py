@@ -100,9 +100,14 @@ class _Ground:
     sources: MountSources
 
 
+def default_log_config(config: Config) -> LogConfig:
+    """Return the log driver of containers that name none."""
+    return LogConfig(type=config.log_driver, config=config.log_opts)
+
+
 def build_containers(config: Config, drivers: Drivers, resources: Resources, abilities: Abilities) -> Containers:
     """Build the container part and read its records. Blocks; used at start-up only. Raises InvalidLogOption."""
-    require_valid_defaults(LogConfig(type=config.log_driver, config=config.log_opts))
+    require_valid_defaults(default_log_config(config))
     paths = ContainerPaths(config.data_root, config.exec_root)
     table = ContainerTable(drivers.store)
     table.load()

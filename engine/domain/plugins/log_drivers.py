@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import WharfError
-from engine.domain.containers.log_drivers.failures import UnknownLogDriver
+from engine.core.model.container import LogConfig
+from engine.domain.containers.log_drivers.drivers import is_plugin
+from engine.domain.containers.log_drivers.failures import UnknownLogDriver, bad_default
 from engine.domain.plugins.directory import PluginDirectory
 from engine.drivers.logs.forward.address import DialFailed
 from engine.drivers.logs.forward.connection import Connection
@@ -40,6 +42,18 @@ class PluginLogDrivers:
             await self._directory.get(name, CAPABILITY)
         except WharfError as error:
             raise UnknownLogDriver(name, str(error)) from error
+
+    async def require_default(self, config: LogConfig) -> None:
+        """Check the daemon's own driver as dockerd does at its start: without options it is not looked up yet.
+
+        Raises InvalidLogOption.
+        """
+        if not config.config or not is_plugin(config):
+            return
+        try:
+            await self.require(config.type)
+        except UnknownLogDriver as error:
+            raise bad_default(error) from error
 
     async def reads(self, name: str) -> bool:
         """Tell whether a plugin can give logs back; False of one that is not there."""

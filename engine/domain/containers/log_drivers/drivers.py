@@ -11,7 +11,7 @@ from engine.core.errors import InvalidParameter
 from engine.core.go_values import parse_size
 from engine.core.model.container import Container, LogConfig
 from engine.domain.containers.log_drivers import files, fluentd, gelf, journald, syslog
-from engine.domain.containers.log_drivers.failures import InvalidLogOption, UnknownLogOption
+from engine.domain.containers.log_drivers.failures import InvalidLogOption, UnknownLogOption, bad_default
 from engine.drivers.logs.forward.forwarder import Destination
 
 NONE = "none"
@@ -102,7 +102,7 @@ def require_valid_defaults(config: LogConfig) -> None:
     try:
         require_valid_logging(config)
     except InvalidParameter as error:
-        raise InvalidLogOption(f"failed to set log opts: failed to set log opts: {error}") from error
+        raise bad_default(error) from error
 
 
 def is_kept(config: LogConfig) -> bool:

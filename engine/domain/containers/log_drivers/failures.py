@@ -25,3 +25,8 @@ _UNKNOWN = {
 
 class InvalidLogOption(InvalidParameter):
     """An option's value makes no sense."""
+
+
+def bad_default(error: InvalidParameter) -> InvalidLogOption:
+    """Return what a daemon that does not start says of its own log driver."""
+    return InvalidLogOption(f"failed to set log opts: failed to set log opts: {error}")
