@@ -132,6 +132,33 @@ def test_failures(cli: DockerCli, driver: IpamPlugin) -> None:
     assert unknown == 'Error response from daemon: plugin "nosuch" not found'
 
 
+def test_subnets_that_overlap(api: RawHttp, driver: IpamPlugin) -> None:
+    """A plugin's are in a space of their own; a bridge cannot share a subnet with another for all that."""
+
+    def new(name: str, ipam: str, *subnets: str) -> tuple[int, str]:
+        settings = {"Driver": ipam, "Config": [{"Subnet": subnet} for subnet in subnets]}
+        answer = api.post("/networks/create", {"Name": name, "IPAM": settings})
+        return answer.status, str(answer.json().get("message", ""))
+
+    several = "bridge driver doesn't support multiple subnets"
+    assert new("nn", driver.name, "10.178.0.0/24", "10.178.0.128/25") == (403, several)
+    assert new("ours", "default", "10.179.0.0/16")[0] == 201
+    assert new("theirs", driver.name, "10.178.0.0/16")[0] == 201
+    for ipam, subnet, other in (
+        (driver.name, "10.179.1.0/24", "ours"),
+        (driver.name, "10.178.1.0/24", "theirs"),
+        ("default", "10.178.1.0/24", "theirs"),
+    ):
+        status, said = new("nn", ipam, subnet)
+        there = api.get(f"/networks/{other}")["Id"]
+        assert (status, said.partition(": ")[2]) == (
+            403,
+            f"conflicts with network {there} (br-{there[:12]}): networks have overlapping IPv4",
+        )
+        assert said.startswith("cannot create network ")
+    assert len(driver.pools) == 1
+
+
 @pytest.fixture
 def own(suite: Suite) -> Iterator[Daemon]:
     """A daemon that may be killed."""

@@ -1,14 +1,23 @@
 """Networks of the driver `bridge`: their bridges and their rules."""
 
+import itertools
 from collections.abc import Iterable, Sequence
+from ipaddress import ip_network
 
 import msgspec
 
 from engine.core.model.network import EndpointSettings, Network
 from engine.domain.networks import options
 from engine.domain.networks.addresses import AddressBook, NetworkAddresses
-from engine.domain.networks.failures import ExistingLinkUnfit, LinkFailed, LinkRefused, SameBridgeName, SeveralSubnets
-from engine.domain.networks.ipam import mac_of
+from engine.domain.networks.failures import (
+    BridgesOverlap,
+    ExistingLinkUnfit,
+    LinkFailed,
+    LinkRefused,
+    SameBridgeName,
+    SeveralSubnets,
+)
+from engine.domain.networks.ipam import mac_of, overlap
 from engine.domain.networks.link_rules import needs_rules
 from engine.domain.networks.options import GatewayMode
 from engine.domain.networks.table import NetworkTable
@@ -53,10 +62,13 @@ class BridgeDriver:
         return options.gateway_mode(network, version) is not GatewayMode.ISOLATED
 
     def require_pools(self, network: Network) -> None:
-        """Raise SeveralSubnets."""
+        """Raise SeveralSubnets, BridgesOverlap."""
         versions = [_version(p.subnet) for p in network.pools]
         if len(versions) != len(set(versions)):
             raise SeveralSubnets
+        for other in self._table.all():
+            if other.driver == "bridge" and other.id != network.id:
+                _require_apart(network, other)
 
     async def prepared(self, network: Network) -> Network:
         """Note whether the bridge is somebody else's."""
@@ -138,3 +150,11 @@ def _rules(network: Network, subnets: Iterable[str], *, direct_routing: bool) ->
 
 def _version(subnet: str) -> int:
     return 6 if ":" in subnet else 4
+
+
+def _require_apart(network: Network, other: Network) -> None:
+    """Raise BridgesOverlap."""
+    for pool, theirs in itertools.product(network.pools, other.pools):
+        if overlap(ip_network(pool.subnet, strict=False), ip_network(theirs.subnet, strict=False)):
+            ends = [(one.id, options.bridge_name(one)) for one in (network, other)]
+            raise BridgesOverlap(ends[0], ends[1], _version(pool.subnet))

@@ -109,7 +109,7 @@ class NetworkCreator:
         """Return the network with subnets that a plugin gives, of which our own are kept away."""
         network = await self._ipam.pools(network, gateways=[v for v in (4, 6) if driver.has_gateway(network, v)])
         undo.push_async_callback(self._ipam.release_pools, network)
-        self._space.take(network.id, [ip_network(pool.subnet) for pool in network.pools])
+        self._space.note(network.id, [ip_network(pool.subnet) for pool in network.pools])
         return network
 
     def _with_pools(self, network: Network, driver: NetworkDriver, avoid: Sequence[IPNetwork]) -> Network:

@@ -226,6 +226,15 @@ class SeveralSubnets(Forbidden):
         super().__init__("bridge driver doesn't support multiple subnets")
 
 
+class BridgesOverlap(Forbidden):
+    """A subnet that a plugin has given, of this bridge or of the other."""
+
+    def __init__(self, one: tuple[str, str], other: tuple[str, str], version: int) -> None:
+        """`one`, `other`: the ID of a network and its bridge."""
+        conflict = f"conflicts with network {other[0]} ({other[1]}): networks have overlapping IPv{version}"
+        super().__init__(f"cannot create network {one[0]} ({one[1]}): {conflict}")
+
+
 class NoPool(InvalidParameter):
     """The IPAM driver `null` has no subnet to give."""
 

@@ -5,7 +5,8 @@ there are, so nothing of it is written anywhere.
 """
 
 import ipaddress
-from collections.abc import Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from engine.domain.networks.failures import (
     AddressInUse,
@@ -63,23 +64,31 @@ class Pool:
 
 
 class AddressSpace:
-    """Which subnets are in use by our networks."""
+    """Which subnets are in use by our networks.
+
+    Those that plugins give are in spaces of their own: a client may ask for them, as with dockerd, but none is chosen.
+    """
 
     def __init__(self, pools: Sequence[AddressPool]) -> None:
         self._pools = pools
         self._taken: dict[str, list[IPNetwork]] = {}
+        self._plugins: dict[str, list[IPNetwork]] = {}
+
+    def note(self, network_id: str, subnets: Iterable[IPNetwork]) -> None:
+        """Keep away from subnets that a plugin has given."""
+        self._plugins.setdefault(network_id, []).extend(subnets)
 
     def take(self, network_id: str, subnets: Iterable[IPNetwork]) -> None:
         """Take certain subnets. Raises PoolOverlaps."""
         wanted = list(subnets)
         for index, subnet in enumerate(wanted):
-            if any(_overlaps(subnet, other) for other in (*wanted[:index], *self._all())):
+            if any(overlap(subnet, other) for other in (*wanted[:index], *_each(self._taken))):
                 raise PoolOverlaps
         self._taken.setdefault(network_id, []).extend(wanted)
 
     def take_any(self, network_id: str, avoid: Iterable[IPNetwork]) -> IPNetwork:
         """Take a free IPv4 subnet of the default pools that touches none of `avoid`. Raises PoolsExhausted."""
-        busy = _Ranges([*avoid, *self._all()])
+        busy = _Ranges([*avoid, *_each(self._taken), *_each(self._plugins)])
         for base, size in self._bases():
             length = 1 << (32 - size)
             start = busy.first_gap(int(base.network_address), int(base.broadcast_address), length)
@@ -92,10 +101,7 @@ class AddressSpace:
     def release(self, network_id: str) -> None:
         """Give back the subnets of a network. Idempotent."""
         self._taken.pop(network_id, None)
-
-    def _all(self) -> Iterator[IPNetwork]:
-        for subnets in self._taken.values():
-            yield from subnets
+        self._plugins.pop(network_id, None)
 
     def _bases(self) -> Iterator[tuple[ipaddress.IPv4Network, int]]:
         for pool in self._pools:
@@ -122,7 +128,12 @@ class _Ranges:
         return start if start + length - 1 <= last else None
 
 
-def _overlaps(one: IPNetwork, other: IPNetwork) -> bool:
+def _each(by_network: Mapping[str, list[IPNetwork]]) -> Iterator[IPNetwork]:
+    return itertools.chain.from_iterable(by_network.values())
+
+
+def overlap(one: IPNetwork, other: IPNetwork) -> bool:
+    """Tell whether two subnets share an address."""
     return one.version == other.version and one.overlaps(other)
 
 

@@ -139,7 +139,8 @@ class Networks:
 
     def _take_subnets(self, network: Network) -> None:
         """Take the network's subnets, so that no other gets them. Raises PoolOverlaps."""
-        self._space.take(network.id, [ipaddress.ip_network(p.subnet, strict=False) for p in network.pools])
+        take = self._space.note if network.pool_ids else self._space.take
+        take(network.id, [ipaddress.ip_network(p.subnet, strict=False) for p in network.pools])
 
     async def _start_default_bridge(self) -> None:
         present = self._table.find("bridge")
