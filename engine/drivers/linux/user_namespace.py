@@ -14,12 +14,7 @@ from engine.drivers.linux import proc
 async def open_user_namespace(mapping: IdMapping) -> int:
     """Return a descriptor of a new user namespace. Raises OSError."""
     async with process_inside(mapping) as pid:
-        return await asyncio.to_thread(open_namespace_of, pid)
-
-
-def open_namespace_of(pid: int) -> int:
-    """Return a descriptor of a process's user namespace. Raises OSError. Blocks; call in a thread."""
-    return os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+        return await asyncio.to_thread(os.open, f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
 
 
 @asynccontextmanager

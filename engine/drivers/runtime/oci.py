@@ -10,6 +10,7 @@ import base64
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,8 @@ ENVIRONMENT: Mapping[str, str] = {
     # The monitor's log lines bear local time: this makes them UTC.
     "TZ": "UTC",
 }
+# The first runc that takes them from the namespace.
+_READS_MAPPINGS = (1, 1, 11)
 _FILTER_ANNOTATION = "run.oci.seccomp_bpf_data"
 _FILTER_LIMIT = 1 << 20
 _MOST_PIDS = 4 << 20  # PID_MAX_LIMIT of 64-bit kernels.
@@ -87,6 +90,8 @@ class OciRuntime:
 
     def prepared(self, spec: dict[str, Any]) -> dict[str, Any]:
         """Return the OCI configuration as this runtime takes it, and takes it fastest."""
+        if self.program.make is Make.RUNC and _numbers(self.program.version) >= _READS_MAPPINGS:
+            return _without_read_mappings(spec)
         if self.program.make is not Make.CRUN:
             return spec
         spec = self._filters.applied(spec)
@@ -146,6 +151,18 @@ class OciRuntime:
             reason = done.error or f"exit status {done.returncode}"
             kind = UnknownProcess if any(gone in reason for gone in _GONE) else RuntimeFailed
             raise kind(reason)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+
+
+def _without_read_mappings(spec: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the mappings of a user namespace that is joined: older ones need them, newer ones warn of them."""
+    linux = spec.get("linux") or {}
+    if not any(space["type"] == "user" and space.get("path") for space in linux.get("namespaces") or ()):
+        return spec
+    return {**spec, "linux": {key: value for key, value in linux.items() if key not in ("uidMappings", "gidMappings")}}
 
 
 def _without_denials(spec: dict[str, Any]) -> dict[str, Any]:

@@ -6,10 +6,9 @@ nobody has needed it for a while.
 
 import asyncio
 import dataclasses
-import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from engine.core import ids
@@ -18,7 +17,7 @@ from engine.core.model.network import EndpointSettings
 from engine.domain.builder.llb.ops import NetMode
 from engine.domain.networks.networks import Networks
 from engine.domain.networks.sandbox import SandboxRequest
-from engine.drivers.linux.user_namespace import open_namespace_of, process_inside
+from engine.drivers.linux.user_namespace import process_inside
 
 _IDLE = 5.0
 _NONE = "none"
@@ -34,16 +33,18 @@ class Namespaces(NamedTuple):
 
 @dataclass(eq=False, slots=True)
 class _Namespace:
-    """A namespace that nobody uses at the moment. `user`: a descriptor of the user namespace that owns it, or -1."""
+    """A namespace that nobody uses at the moment. `owner`: a process in the user namespace that owns it, or 0."""
 
     holder: str
     path: str
     network: str
-    user: int = -1
+    owner: int = 0
     expiry: asyncio.TimerHandle | None = None
+    closing: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     def paths(self) -> Namespaces:
-        return Namespaces(self.path, f"/proc/{os.getpid()}/fd/{self.user}" if self.user >= 0 else "")
+        # runc reads the mapping of such paths only.
+        return Namespaces(self.path, f"/proc/{self.owner}/ns/user" if self.owner else "")
 
 
 def resolves_names(mode: NetMode, network: str) -> bool:
@@ -96,14 +97,10 @@ class StepNetworks:
         request = SandboxRequest(holder, f"build-{holder[:12]}", networks={network: endpoint}, silent=True)
         if self._mapping is None:
             return _Namespace(holder, (await self._networks.attach(request)).sandbox.netns, network)
-        async with process_inside(self._mapping, "--net") as pid:
-            user = await asyncio.to_thread(open_namespace_of, pid)
-            try:
-                attached = await self._networks.attach(dataclasses.replace(request, pid=pid))
-            except BaseException:
-                os.close(user)
-                raise
-        return _Namespace(holder, attached.sandbox.netns, network, user)
+        async with AsyncExitStack() as stack:
+            pid = await stack.enter_async_context(process_inside(self._mapping, "--net"))
+            attached = await self._networks.attach(dataclasses.replace(request, pid=pid))
+            return _Namespace(holder, attached.sandbox.netns, network, pid, closing=stack.pop_all())
 
     def _keep(self, namespace: _Namespace) -> None:
         self._idle.append(namespace)
@@ -114,12 +111,13 @@ class StepNetworks:
         self._remove(namespace)
 
     def _remove(self, namespace: _Namespace) -> None:
-        if namespace.user >= 0:
-            os.close(namespace.user)
-        detaching = self._networks.detach(namespace.holder)
-        task = asyncio.get_running_loop().create_task(detaching, name="step-network-removal")
+        task = asyncio.get_running_loop().create_task(self._removed(namespace), name="step-network-removal")
         self._removals.add(task)
         task.add_done_callback(self._removals.discard)
+
+    async def _removed(self, namespace: _Namespace) -> None:
+        async with namespace.closing:
+            await self._networks.detach(namespace.holder)
 
     async def close(self) -> None:
         """Remove what is idle."""

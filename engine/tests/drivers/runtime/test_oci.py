@@ -127,3 +127,16 @@ def test_crun_with_systemd_gets_no_denials_of_single_devices(tmp_path: Path) -> 
     prepared = OciRuntime(program, tmp_path, systemd_cgroup=True).prepared(spec)
     assert prepared["linux"]["resources"]["devices"] == [deny_all, allow]
     assert OciRuntime(program, tmp_path).prepared(spec) is spec
+
+
+@pytest.mark.parametrize(
+    ("version", "reads"), [("1.1.5", False), ("1.1.11", True), ("1.1.15+ds1", True), ("1.2.0", True)]
+)
+def test_runc_gets_no_mappings_that_it_reads(tmp_path: Path, version: str, reads: bool) -> None:
+    runtime = OciRuntime(RuntimeProgram("runc", "/usr/sbin/runc", Make.RUNC, version), tmp_path)
+    mappings = {"uidMappings": [{"containerID": 0}], "gidMappings": [{"containerID": 0}]}
+    joined = {"linux": {**mappings, "namespaces": [{"type": "user", "path": "/proc/7/ns/user"}, {"type": "pid"}]}}
+    made = {"linux": {**mappings, "namespaces": [{"type": "user"}]}}
+    assert runtime.prepared(made) == made
+    assert ("uidMappings" in runtime.prepared(joined)["linux"]) is not reads
+    assert ("gidMappings" in runtime.prepared(joined)["linux"]) is not reads
