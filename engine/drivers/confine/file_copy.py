@@ -9,7 +9,7 @@ import posixpath
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.drivers.confine.copy_up import copy_data
 from engine.drivers.confine.decompress import chunks
@@ -61,6 +61,19 @@ class _Source:
         if self._found is not None:
             return os.readlink(self._found.name, dir_fd=self._found.above)
         return os.readlink(b"", dir_fd=self._fd)
+
+
+class _Place(NamedTuple):
+    """Where something is copied to: a name in an open directory, which is `path` below the directory `top`."""
+
+    above: int
+    name: bytes
+    top: str
+    path: bytes
+
+    def shown(self) -> str:
+        """Return what messages call it."""
+        return posixpath.join(self.top, os.fsdecode(self.path))
 
 
 class Copy:
@@ -136,7 +149,7 @@ class Copy:
             above = make_directories(above or "/", self._made)
         directory = os.open(above, _DIRECTORY)
         try:
-            self._entry(source, directory, name, posixpath.join(above, os.fsdecode(name)))
+            self._entry(source, _Place(directory, name, above, name))
         finally:
             os.close(directory)
 
@@ -155,22 +168,27 @@ class Copy:
             os.close(walked)
 
     def _file_of(self, found: Found, above: int, target: str) -> None:
+        place = _Place(above, found.name, target, found.path)
+        if found.status.st_nlink == 1:
+            self._entry(_Source(found.status, found), place)
+            return
         inode = found.status.st_dev, found.status.st_ino
-        if found.status.st_nlink > 1 and inode in self._links:
+        if inode in self._links:
             top, first = self._links[inode]
-            self._make_way(above, found.name, posixpath.join(target, os.fsdecode(found.path)))
+            self._make_way(place)
             os.link(os.fsencode(top) + b"/" + first, found.name, dst_dir_fd=above, follow_symlinks=False)
             return
-        path = posixpath.join(target, os.fsdecode(found.path))
-        self._entry(_Source(found.status, found), above, found.name, path)
+        self._entry(_Source(found.status, found), place)
         self._links[inode] = (target, found.path)
 
-    def _entry(self, source: _Source, above: int, name: bytes, path: str) -> None:
-        self._make_way(above, name, path)
+    def _entry(self, source: _Source, place: _Place) -> None:
         kind = stat.S_IFMT(source.status.st_mode)
         if kind == stat.S_IFREG:
-            self._regular(source, above, name)
-        elif kind == stat.S_IFLNK:
+            self._regular(source, place)
+            return
+        self._make_way(place)
+        above, name = place.above, place.name
+        if kind == stat.S_IFLNK:
             os.symlink(source.target(), name, dir_fd=above)
             self._describe_name(source, above, name)
         elif kind != stat.S_IFSOCK:
@@ -178,21 +196,28 @@ class Copy:
             os.chmod(name, self.mode_of(source.status), dir_fd=above)
             self._describe_name(source, above, name)
 
-    def _make_way(self, above: int, name: bytes, path: str) -> None:
+    def _make_way(self, place: _Place) -> None:
         try:
-            present = os.stat(name, dir_fd=above, follow_symlinks=False)
+            present = os.stat(place.name, dir_fd=place.above, follow_symlinks=False)
         except FileNotFoundError:
             return
         if stat.S_ISDIR(present.st_mode) and not self._action["replace"]:
-            raise CopyRefused(f"cannot replace to directory {path} with file")
-        remove_entry(above, os.fsdecode(name))
+            raise CopyRefused(f"cannot replace to directory {place.shown()} with file")
+        remove_entry(place.above, os.fsdecode(place.name))
 
-    def _regular(self, source: _Source, above: int, name: bytes) -> None:
+    def _new_file(self, place: _Place) -> int:
+        try:
+            return os.open(place.name, _NEW_FILE, 0o600, dir_fd=place.above)
+        except FileExistsError:
+            self._make_way(place)
+            return os.open(place.name, _NEW_FILE, 0o600, dir_fd=place.above)
+
+    def _regular(self, source: _Source, place: _Place) -> None:
         opened = source.open()
         try:
-            target = os.open(name, _NEW_FILE, 0o600, dir_fd=above)
+            target = self._new_file(place)
             try:
-                copy_data(opened, target, source.status.st_size)
+                copy_data(opened, target, source.status)
                 self.describe(target, opened, source.status)
                 self.set_times(target, source.status)
             finally:

@@ -120,9 +120,13 @@ class Directories:
         self._describer = describer
         self._source = source
         self._open: dict[bytes, tuple[int, os.stat_result | None]] = {b"": (os.open(target, _DIRECTORY), None)}
+        self._last = b""
 
     def enter(self, path: bytes) -> int:
         """Return the copy of a directory, good until the next call; made with those above it. Raises CopyRefused."""
+        if path == self._last:
+            return self._open[path][0]
+        self._last = path
         parts = path.split(b"/") if path else []
         self._leave(path)
         fd = self._open[b""][0]

@@ -107,8 +107,6 @@ def detach(merged: Path) -> int | None:
     Raises OSError.
     """
     try:
-        if not merged.is_mount():
-            return None
         pinned = os.open(merged, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         return None

@@ -108,24 +108,23 @@ class WorkTrees:
 
     def _make(self, tree: WorkTree, lowers: Sequence[Path]) -> None:
         self._make_home(tree)
-        work = tree.home / "work"
-        work.mkdir(mode=0o711)
         tree.upper.mkdir()
         tree.upper.chmod(0o755)
-        if lowers:
-            # As containerd: the root directory's owner is the image's, its mode is not.
-            status = lowers[0].stat()
-            os.chown(tree.upper, status.st_uid, status.st_gid)
-        mount_overlay(OverlayMount(self._below(lowers), tree.merged, tree.upper, work, volatile=True))
-
-    def _below(self, lowers: Sequence[Path]) -> Sequence[Path]:
-        return lowers or [self._root / _EMPTY]
+        if not lowers:  # As containerd: an overlay above nothing would only cost.
+            syscalls.mount(tree.upper, tree.merged, flags=syscalls.MS_BIND)
+            return
+        work = tree.home / "work"
+        work.mkdir(mode=0o711)
+        # As containerd: the root directory's owner is the image's, its mode is not.
+        status = lowers[0].stat()
+        os.chown(tree.upper, status.st_uid, status.st_gid)
+        mount_overlay(OverlayMount(lowers, tree.merged, tree.upper, work, volatile=True))
 
     def _mount_mapped(self, tree: WorkTree, lowers: Sequence[Path]) -> None:
         mapped = self._required()
         see, work = mapped.path, tree.home / "mapped-work"
         work.mkdir(mode=0o711)
-        seen, owner = [see(lower) for lower in self._below(lowers)], mapped.mapping.root
+        seen, owner = [see(lower) for lower in lowers or [self._root / _EMPTY]], mapped.mapping.root
         mount_overlay(OverlayMount(seen, tree.merged, see(tree.upper), see(work), volatile=True, owner=owner))
 
     def _required(self) -> MappedData:
