@@ -5,17 +5,22 @@
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from engine.drivers.linux.duplicate import duplicated
 from engine.drivers.linux.output_pipe import OutputPipe
 from engine.drivers.linux.pidfd import wait_exit
 from engine.drivers.linux.spawn import posix_spawnp
+from engine.drivers.linux.spawner import Spawner
 
 _LIMIT = 16 << 20
+# Open descriptors from which on the detour over the spawner is the shorter way.
+_MANY = 1500
+
+_spawner = Spawner()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +71,12 @@ def spawn(
 
     Raises FileNotFoundError, PermissionError. The caller must reap the child. Blocks; call in a thread.
     """
-    # Two steps over high numbers: a direct dup2 could overwrite a source that a later entry still needs.
-    held = {number: _above(fd, 200) for number, fd in files.items()}
-    try:
-        duplicates = [(fd, number) for number, fd in held.items()]
-        return posix_spawnp(argv, duplicates, os.environ if env is None else env, new_session=new_session)
-    finally:
-        for fd in held.values():
-            os.close(fd)
-
-
-def _above(fd: int, floor: int) -> int:
-    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, floor)
+    variables = os.environ if env is None else env
+    with duplicated(files) as held:
+        # The kernel gives the lowest number that is free.
+        if held and max(held)[0] > _MANY:
+            return _spawner.spawn(argv, files, variables, new_session=new_session)
+        return posix_spawnp(argv, held, variables, new_session=new_session)
 
 
 async def start(argv: Sequence[str], files: Mapping[int, int], env: Mapping[str, str] | None = None) -> int:

@@ -4,12 +4,13 @@ import asyncio
 import fcntl
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
 import pytest
 
-from engine.drivers.linux import proc
+from engine.drivers.linux import proc, spawner
 
 _SHOW = """
 import os, signal, sys
@@ -31,6 +32,13 @@ def _shown(**options):
         text = output.read()
     assert os.waitpid(pid, 0)[1] == 0
     return text.splitlines()
+
+
+@pytest.fixture(params=["directly", "by the spawner"], autouse=True)
+def way(request, monkeypatch):
+    """A process with few open descriptors, and one with many."""
+    if request.param != "directly":
+        monkeypatch.setattr(proc, "_MANY", 0)
 
 
 def test_what_a_program_gets():
@@ -72,7 +80,8 @@ async def test_the_loop_goes_on_while_a_program_starts(monkeypatch):
         raise FileNotFoundError
 
     loop = asyncio.get_running_loop()
-    monkeypatch.setattr(proc, "posix_spawnp", slow)
+    for module in (proc, spawner):
+        monkeypatch.setattr(module, "posix_spawnp", slow)
     with pytest.raises(FileNotFoundError):
         await proc.start(["x"], {})
     assert seen == [None]
@@ -96,3 +105,12 @@ async def test_a_cancelled_start_leaves_no_process(monkeypatch):
         await task
     with pytest.raises(ChildProcessError):
         os.waitpid(pids[0], os.WNOHANG)
+
+
+def test_the_spawner_keeps_nothing_open():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        started = spawner.Spawner().spawn(["true"], {}, {}, new_session=False)
+        assert os.waitpid(started, 0)[1] == 0
+        address = server.getsockname()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address)
