@@ -150,6 +150,17 @@ def test_what_is_no_archive(api: RawHttp, create: Callable[..., str], data: byte
     assert (answer.status, answer.message) == (500, text)
 
 
+@pytest.mark.parametrize("left", [0, 100])
+def test_the_last_block_need_not_be_full(api: RawHttp, create: Callable[..., str], left: int) -> None:
+    """As some programs write archives, and Go's archive/tar reads them; the data itself must be whole."""
+    container, end = create("true"), 2 * 512 + 512 + 700
+    data = tar([file("a", b"a" * 100), file("b", b"b" * 700)])
+    put = api.request("PUT", f"/containers/{container}/archive?path=/", data[: end + left], _TAR)
+    assert (put.status, content(get(api, container, "/b"), "b")) == (200, b"b" * 700)
+    put = api.request("PUT", f"/containers/{container}/archive?path=/", data[: end - 1], _TAR)
+    assert (put.status, put.message) == (500, "unexpected EOF")
+
+
 @pytest.mark.parametrize(
     ("path", "text"),
     [("/loop", "evalSymlinksInScope: too many links in /loop"), ("/%00", "lstat /\0: invalid argument")],

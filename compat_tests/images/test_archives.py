@@ -38,6 +38,7 @@ COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
     "gzip in two parts": lambda data: gzip.compress(data[:1000]) + gzip.compress(data[1000:]),
     "gzip and rubbish": lambda data: gzip.compress(data) + b"rubbish",
     "plain and rubbish": lambda data: data + b"rubbish" * 100,
+    "plain, the last block not full": lambda data: data.rstrip(b"\0"),
 }
 BROKEN = {
     "nothing": b"",

@@ -63,13 +63,20 @@ class _Stream:
             size -= length
             yield memoryview(piece)[at : at + length]
 
-    def skip(self, size: int) -> None:
-        """Pass over `size` bytes."""
-        if size <= len(self._piece) - self._at:
-            self._at += size
+    def skip(self, size: int, padding: int) -> None:
+        """Pass over `size` bytes, and over those that fill the last block, which an archive may end without.
+
+        Go's archive/tar takes such a one, and so dockerd does.
+        """
+        if size + padding <= len(self._piece) - self._at:
+            self._at += size + padding
             return
         for _ in self.pieces(size):
             pass
+        while padding and (self._at < len(self._piece) or self._refill()):
+            length = min(len(self._piece) - self._at, padding)
+            self._at += length
+            padding -= length
 
     def _refill(self) -> bool:
         self._piece, self._at = self._next(), 0
@@ -94,7 +101,7 @@ class TarReader:
         """Yield each entry. Raises ArchiveRefused."""
         while (entry := self._entry()) is not None:
             yield entry
-            self._stream.skip(self._left + self._padding)
+            self._stream.skip(self._left, self._padding)
             self._left = self._padding = 0
         self._stream.drain()
 
@@ -135,7 +142,7 @@ class TarReader:
         if total > _MAX_EXTENSION:
             raise ArchiveRefused("invalid tar header: extension too large")
         data = self._stream.read(size)
-        self._stream.skip(-size % BLOCK)
+        self._stream.skip(0, -size % BLOCK)
         return data
 
     def _complete(

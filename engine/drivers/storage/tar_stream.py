@@ -129,12 +129,11 @@ class TarReader:
             yield piece
 
     async def _skip(self) -> None:
-        missing, self._left, self._padding = self._left + self._padding, 0, 0
-        while missing:
-            piece = await self._source.piece(min(missing, _MAX_PIECE))
-            if not piece:
-                raise ArchiveBroken
-            missing -= len(piece)
+        async for _ in self.content():
+            pass
+        # An archive may end within what fills the last block (Go's archive/tar).
+        padding, self._padding = self._padding, 0
+        await self._source.exactly(padding)
 
 
 def _check(header: bytes) -> None:

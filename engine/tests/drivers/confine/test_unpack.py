@@ -247,6 +247,13 @@ def test_empty_archives(tree, data):
     assert list(tree.iterdir()) == []
 
 
+@pytest.mark.parametrize("end", [1024 + 512 + 5, 1024 + 512 + 300, 2048])
+def test_the_last_block_need_not_be_full(tree, end):
+    data = tar(member("a", b"x"), member("b", b"whole"))[:end]
+    assert extract(data, tree)["diff_id"] == f"sha256:{hashlib.sha256(data).hexdigest()}"
+    assert (tree / "b").read_bytes() == b"whole"
+
+
 def test_what_follows_the_archive_counts_for_its_digest(tree):
     data = tar(member("a", b"x")) + b"rest" * 1000
     assert extract(data, tree)["diff_id"] == f"sha256:{hashlib.sha256(data).hexdigest()}"

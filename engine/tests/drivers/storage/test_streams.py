@@ -63,7 +63,12 @@ async def test_tarfile_reads_what_is_written():
     assert tarfile.TarInfo.frombuf(tar_stream.header("f", big, 0o444), "utf-8", "strict").size == big
 
 
-@pytest.mark.parametrize("cut", [100, 600, 1100, 1600])
+@pytest.mark.parametrize("cut", [1512, 1530, 1536])
+async def test_the_last_block_need_not_be_full(cut):
+    assert await members(archive(tarfile.GNU_FORMAT)[:cut]) == [("a", "file", b"skipped", "")]
+
+
+@pytest.mark.parametrize("cut", [100, 600, 1100, 1511, 1600])
 async def test_truncated_archives(cut):
     with pytest.raises(ArchiveBroken, match="unexpected EOF"):
         await members(archive(tarfile.GNU_FORMAT)[:cut])
