@@ -1,6 +1,7 @@
 """update: limits at once, restart policies, refusals."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -82,3 +83,71 @@ def test_a_limit_of_pids_goes(api: RawHttp, start: Callable[..., str]) -> None:
     container = start("sleep", "600", HostConfig={"PidsLimit": 50})
     answer = api.post(f"/containers/{container}/update", {"PidsLimit": -1})
     assert (answer.status, answer.json()) == (200, {"Warnings": None})
+    assert "limit" not in pids(api, container)
+
+
+def pids(api: RawHttp, container: str) -> dict[str, int]:
+    found: dict[str, int] = api.get(f"/containers/{container}/stats?stream=0&one-shot=1")["pids_stats"]
+    return found
+
+
+def runtimes(api: RawHttp) -> list[str]:
+    return sorted({"crun", "runc"} & set(api.get("/info")["Runtimes"]))
+
+
+def test_limits_are_lifted_with_each_runtime(api: RawHttp, start: Callable[..., str]) -> None:
+    for runtime in runtimes(api):
+        limited = {"PidsLimit": 50, "CpuPeriod": 100_000, "CpuQuota": 50_000}
+        container = start("sleep", "600", HostConfig={**limited, "Runtime": runtime})
+        assert pids(api, container)["limit"] == 50
+        for body in ({"PidsLimit": -1}, {"PidsLimit": 60}, {"PidsLimit": 0}, {"CpuQuota": -1}):
+            answer = update(api, container, **body)
+            assert (answer.status, answer.body) == (200, b'{"Warnings":null}\n'), (runtime, body)
+            assert pids(api, container).get("limit") == (60 if body == {"PidsLimit": 60} else None)
+
+
+@pytest.mark.parametrize("quota", [-1, -5])
+def test_no_quota_at_all(api: RawHttp, start: Callable[..., str], quota: int) -> None:
+    for runtime in runtimes(api):
+        container = start("sleep", "600", HostConfig={"CpuQuota": quota, "Runtime": runtime})
+        assert host_config(api, container)["CpuQuota"] == quota
+        assert api.get(f"/containers/{container}/json")["State"]["Running"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "message"),
+    [
+        ({"CpuShares": -5}, 500, "the maximum allowed cpu-shares is 262144"),
+        ({"CpuShares": 300_000}, 500, "the maximum allowed cpu-shares is 262144"),
+        ({"MemorySwap": -1}, 200, ""),
+        ({"MemorySwap": 64 << 20}, None, ""),
+    ],
+)
+def test_what_only_the_runtime_judges(
+    api: RawHttp, start: Callable[..., str], create: Callable[..., str], body: dict[str, Any], status: int, message: str
+) -> None:
+    stopped = create("true")
+    assert update(api, stopped, **body).status == 200
+    assert host_config(api, stopped).items() >= body.items()
+    for runtime in runtimes(api):
+        answer = update(api, start("sleep", "600", HostConfig={"Runtime": runtime}), **body)
+        # Whether swap may be limited without memory is the kernel's to say: cgroup v1 and v2 differ.
+        assert status in (None, answer.status), (runtime, answer.body)
+        assert message in answer.body.decode()
+
+
+def test_shares_below_zero_are_told_at_the_start(api: RawHttp, create: Callable[..., str]) -> None:
+    container = create("true")
+    assert update(api, container, CpuShares=-5).status == 200
+    answer = api.post(f"/containers/{container}/start")
+    assert answer.status == 500
+    assert answer.message == "invalid CPU shares (-5): value must be a positive integer"
+    assert update(api, container, CpuShares=5).status == 200
+    assert api.post(f"/containers/{container}/start").status == 204
+
+
+def test_a_failed_start_leaves_no_cgroup(api: RawHttp, create: Callable[..., str]) -> None:
+    for runtime in runtimes(api):
+        container = create("true", HostConfig={"Runtime": runtime, "Sysctls": {"net.ipv4.no_such": "1"}})
+        assert api.post(f"/containers/{container}/start").status in (400, 500)
+        assert not list(Path("/sys/fs/cgroup").rglob(f"*{container}*"))

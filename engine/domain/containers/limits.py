@@ -56,9 +56,12 @@ class Limits:
     runtimes: Sequence[str] = ("runc",)
 
 
-def require_valid_limits(host_config: HostConfig, limits: Limits) -> None:
-    """Raise InvalidLimit for the first limit that dockerd would refuse; `host_config` is what `enforceable` left."""
-    _memory(host_config)
+def require_valid_limits(host_config: HostConfig, limits: Limits, *, update: bool = False) -> None:
+    """Raise InvalidLimit for the first limit that dockerd would refuse; `host_config` is what `enforceable` left.
+
+    An update names what changes and no more: swap without memory is none of its mistakes.
+    """
+    _memory(host_config, update=update)
     _cpu(host_config, limits)
     _cpuset(host_config.cpuset_cpus, limits.cpus, "cpus", "Requested CPUs")
     _cpuset(host_config.cpuset_mems, limits.memory_nodes, "mems", "Requested memory nodes")
@@ -66,13 +69,19 @@ def require_valid_limits(host_config: HostConfig, limits: Limits) -> None:
         raise InvalidLimit("Range of blkio weight is from 10 to 1000")
 
 
-def _memory(host_config: HostConfig) -> None:
+def require_shares(host_config: HostConfig) -> None:
+    """Raise InvalidLimit for CPU shares below zero. dockerd lets an update pass; then the runtime refuses them."""
+    if host_config.cpu_shares < 0:
+        raise InvalidLimit(f"invalid CPU shares ({host_config.cpu_shares}): value must be a positive integer")
+
+
+def _memory(host_config: HostConfig, *, update: bool) -> None:
     memory, swap, reservation = host_config.memory, host_config.memory_swap, host_config.memory_reservation
     if memory != 0 and memory < _MINIMUM_MEMORY:
         raise InvalidLimit("Minimum memory limit allowed is 6MB")
     if memory > 0 and 0 < swap < memory:
         raise InvalidLimit("Minimum memoryswap limit should be larger than memory limit, see usage")
-    if memory == 0 and swap > 0:
+    if memory == 0 and swap > 0 and not update:
         raise InvalidLimit("You should always set the Memory limit when using Memoryswap limit, see usage")
     swappiness = host_config.memory_swappiness
     if swappiness is not None and swappiness != -1 and not 0 <= swappiness <= 100:
@@ -99,8 +108,6 @@ def _cpu(host_config: HostConfig, limits: Limits) -> None:
         raise InvalidLimit(
             f"range of CPUs is from 0.01 to {limits.cpu_count}.00, as there are only {limits.cpu_count} CPUs available"
         )
-    if host_config.cpu_shares < 0:
-        raise InvalidLimit(f"invalid CPU shares ({host_config.cpu_shares}): value must be a positive integer")
     if period != 0 and not 1000 <= period <= 1_000_000:
         raise InvalidLimit("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)")
     if 0 < quota < 1000:

@@ -27,7 +27,7 @@ from engine.domain.containers.paths import ContainerPaths
 from engine.domain.containers.rootfs import Rootfs, RootfsPreparer
 from engine.domain.containers.sandbox import Prepared, SandboxPreparer
 from engine.domain.containers.spec.build import oci_spec
-from engine.domain.containers.spec.limits import changed_resources
+from engine.domain.containers.spec.limits import changed_resources, lifted
 from engine.domain.containers.streams import Streams
 from engine.drivers.cgroups.cgroups import Cgroups
 from engine.drivers.confine.pin import unpin_all
@@ -103,7 +103,12 @@ class Runner:
 
     async def _undo(self, container: Container) -> None:
         await self.release(container)
+        await self._remove_cgroup(container)
         self.forget(container)
+
+    async def _remove_cgroup(self, container: Container) -> None:
+        """crun leaves that of a container which it could not make, and knows it no more."""
+        await self._machinery.cgroups.remove(container.id, container.host_config.cgroup_parent)
 
     async def _launch(self, container: Container, bundle: Path, checkpoint: Path | None) -> Container:
         self._machinery.cgroups.forewarn()
@@ -197,6 +202,7 @@ class Runner:
         """Remove what an unfinished start or teardown left of a container that is not recorded as running."""
         if await asyncio.to_thread(self._paths.bundle(container.id).exists):
             await self.release(container)
+            await self._remove_cgroup(container)
         self.forget(container)
 
     async def signal(self, container: Container, number: int) -> None:
@@ -242,10 +248,14 @@ class Runner:
             raise NotRunning(container.id) from error
 
     async def limit(self, container: Container, host_config: HostConfig) -> None:
-        """Set the limits that `host_config` names on what runs. Raises RuntimeFailed."""
+        """Set the limits that `host_config` names on what runs. Raises RuntimeFailed, OSError."""
         resources = changed_resources(host_config, v2=self._machinery.cgroups.v2)
-        if resources:
-            await self._runtime(container).update(container.id, resources)
+        if not resources:
+            return
+        runtime = self._runtime(container)
+        await runtime.update(container.id, resources)
+        if not runtime.lifts_limits:
+            await self._machinery.cgroups.lift(container.id, container.state.pid, lifted(resources))
 
     def _runtime(self, container: Container) -> OciRuntime:
         return self._machinery.runtimes.get(container.host_config.runtime)

@@ -69,7 +69,7 @@ class Updater:
         wanted, dropped = enforceable(_unlimited(wanted), self._limits)
         require_valid_restart_policy(wanted.restart_policy)
         require_realtime(wanted, self._limits)
-        require_valid_limits(wanted, self._limits)
+        require_valid_limits(wanted, self._limits, update=True)
         require_valid_ports(wanted)
         container = self._table.get(reference)
         async with self._table.lock(container.id):

@@ -8,7 +8,7 @@ import re
 from engine.core.errors import InvalidParameter
 from engine.core.model.container import ContainerConfig, Healthcheck, HostConfig, RestartPolicy
 from engine.core.signals import parse_signal
-from engine.domain.containers.limits import Limits, require_realtime, require_valid_limits
+from engine.domain.containers.limits import Limits, require_realtime, require_shares, require_valid_limits
 from engine.domain.containers.merge import clean_working_directory
 from engine.domain.containers.mount_rules import require_valid_mount, require_valid_tmpfs_destination
 from engine.domain.containers.network_modes import (
@@ -84,6 +84,7 @@ def require_valid(config: ContainerConfig, host_config: HostConfig, limits: Limi
     require_consistent_network(config, host_config)
     _require_linux(host_config)
     require_realtime(host_config, limits)
+    require_shares(host_config)
     _require_valid_config(config)
     _require_valid_host_config(host_config)
     require_valid_limits(host_config, limits)

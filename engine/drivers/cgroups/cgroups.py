@@ -5,8 +5,9 @@ are right whichever runtime made them; those of one that has ended by their name
 """
 
 import asyncio
+import contextlib
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from engine.drivers.cgroups.paths import Driver
 from engine.drivers.cgroups.shelter import MonitorScope
 
 _ROOT = Path("/sys/fs/cgroup")
+# What stands for "no limit", and where (kernel: cgroup-v1/pids.rst, sched-bwc.rst; cgroup-v2.rst).
+_UNLIMITED_V1 = {"pids": ("pids.max", "max"), "cpu": ("cpu.cfs_quota_us", "-1")}
+_UNLIMITED_V2 = {"pids": ("pids.max", "max"), "cpu": ("cpu.max", "max")}
 # A v1 hierarchy that every container is in, by preference.
 _MEMBERSHIP = ("pids", "memory", "freezer", "devices", "cpu", "systemd")
 
@@ -122,6 +126,27 @@ class Cgroups:
     def watch_oom(self, container_id: str, parent: str, told: Callable[[], None]) -> OomWatch:
         """Call back whenever the kernel may have killed a process of a running container so. Raises OSError."""
         return OomWatch(self._ended(container_id, parent, "memory"), told, v2=self.v2)
+
+    async def lift(self, container_id: str, pid: int, controllers: Sequence[str]) -> None:
+        """Take away a running container's limits of processes (`pids`) or of CPU time (`cpu`). Raises OSError."""
+        if controllers:
+            await asyncio.to_thread(self._lift, container_id, pid, controllers)
+
+    def _lift(self, container_id: str, pid: int, controllers: Sequence[str]) -> None:
+        for controller in controllers:
+            file, unlimited = (_UNLIMITED_V2 if self.v2 else _UNLIMITED_V1)[controller]
+            if cgroup := self._living(container_id, pid, "" if self.v2 else controller):
+                (cgroup / file).write_text(unlimited)
+
+    async def remove(self, container_id: str, parent: str = "") -> None:
+        """Remove the cgroup that a container left where its runtime did not; one in which something runs stays."""
+        await asyncio.to_thread(self._remove, container_id, parent)
+
+    def _remove(self, container_id: str, parent: str) -> None:
+        relative = paths.relative_path(self.driver, parent or self.parent, container_id)
+        for hierarchy in (self._root,) if self.v2 else self._root.iterdir():
+            with contextlib.suppress(OSError):
+                (hierarchy / relative).rmdir()
 
     async def freeze(self, container_id: str, pid: int) -> None:
         """Stop all processes of a container from being scheduled. Raises ProcessLookupError, OSError."""

@@ -23,7 +23,7 @@ import msgspec
 from engine.core.errors import InvalidParameter
 from engine.drivers.linux import proc
 from engine.drivers.linux.pidfd import ExitWatch
-from engine.drivers.runtime import failures
+from engine.drivers.runtime import crun, failures
 from engine.drivers.runtime.failures import RuntimeFailed, UnknownProcess
 from engine.drivers.runtime.sealed import sealed_copy
 
@@ -36,7 +36,6 @@ ENVIRONMENT: Mapping[str, str] = {
 _READS_MAPPINGS = (1, 1, 11)
 _FILTER_ANNOTATION = "run.oci.seccomp_bpf_data"
 _FILTER_LIMIT = 1 << 20
-_MOST_PIDS = 4 << 20  # PID_MAX_LIMIT of 64-bit kernels.
 _GONE = ("does not exist", "no such process", "not running", "process already finished", "not found")
 # What clients that speak containerd's names call the default runtime.
 _ALIASES = frozenset({"", "io.containerd.runc.v2", "io.containerd.runtime.v1.linux"})
@@ -88,14 +87,18 @@ class OciRuntime:
         """Whether its containers are plain processes in plain cgroups, which can be signalled and frozen directly."""
         return self.program.make is not Make.OTHER
 
+    @property
+    def lifts_limits(self) -> bool:
+        """Whether an update can take a limit away; where not, whoever updates writes to the cgroup himself."""
+        return self.program.make is not Make.CRUN
+
     def prepared(self, spec: dict[str, Any]) -> dict[str, Any]:
         """Return the OCI configuration as this runtime takes it, and takes it fastest."""
         if self.program.make is Make.RUNC and _numbers(self.program.version) >= _READS_MAPPINGS:
             return _without_read_mappings(spec)
         if self.program.make is not Make.CRUN:
             return spec
-        spec = self._filters.applied(spec)
-        return _without_denials(spec) if self._systemd else spec
+        return crun.creatable(self._filters.applied(spec), systemd_cgroup=self._systemd)
 
     async def learn(self, container_id: str, spec: Mapping[str, Any]) -> None:
         """Keep what the runtime worked out for a container that it just created, for the next one like it."""
@@ -130,9 +133,8 @@ class OciRuntime:
 
     async def update(self, container_id: str, resources: Mapping[str, Any]) -> None:
         """Change limits (`linux.resources` of the OCI configuration) of what runs. Raises RuntimeFailed."""
-        if self.program.make is Make.CRUN and resources.get("pids", {}).get("limit") == -1:
-            # It writes the -1 to where the kernel wants "max", or this.
-            resources = {**resources, "pids": {"limit": _MOST_PIDS}}
+        if self.program.make is Make.CRUN:
+            resources = crun.updatable(resources, systemd_cgroup=self._systemd)
         await self._run("update", "--resources", "-", container_id, stdin=msgspec.json.encode(resources))
 
     async def checkpoint(self, container_id: str, images: Path, *, ends: bool) -> None:
@@ -163,14 +165,6 @@ def _without_read_mappings(spec: dict[str, Any]) -> dict[str, Any]:
     if not any(space["type"] == "user" and space.get("path") for space in linux.get("namespaces") or ()):
         return spec
     return {**spec, "linux": {key: value for key, value in linux.items() if key not in ("uidMappings", "gidMappings")}}
-
-
-def _without_denials(spec: dict[str, Any]) -> dict[str, Any]:
-    """Leave out rules that deny single devices: crun refuses them with systemd, which denies what is not allowed."""
-    linux = spec.get("linux") or {}
-    resources = linux.get("resources") or {}
-    rules = [rule for rule in resources.get("devices") or () if rule["allow"] or "major" not in rule]
-    return {**spec, "linux": {**linux, "resources": {**resources, "devices": rules}}}
 
 
 def _release_crun(fifo: Path) -> None:

@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from engine.core.errors import InvalidParameter
+from engine.core.errors import Internal, InvalidParameter
 from engine.core.model.container import DeviceMapping, HostConfig, ThrottleDevice, WeightDevice
 from engine.core.model.device import HostDevice
 from engine.domain.containers.spec.request import SpecRequest
 
 _PERIOD = 100_000
+_UNSIGNED = (1 << 64) - 1
 _RULE = re.compile(r"([acb]) ([0-9]+|\*):([0-9]+|\*) ([rwm]{1,3})")
 _ALLOWED = ((1, 5), (1, 3), (1, 9), (1, 8), (5, 0), (5, 1))
 _FUSE = (10, 229)
@@ -23,6 +24,13 @@ class NoSuchDevice(InvalidParameter):
 
     def __init__(self, path: str) -> None:
         super().__init__(f"error gathering device information while adding custom device {path!r}: not a device node")
+
+
+class InvalidShares(Internal):
+    """An update gave CPU shares below zero to a container that did not run."""
+
+    def __init__(self, shares: int) -> None:
+        super().__init__(f"invalid CPU shares ({shares}): value must be a positive integer")
 
 
 def wanted_devices(host_config: HostConfig) -> list[str]:
@@ -39,8 +47,10 @@ def wanted_devices(host_config: HostConfig) -> list[str]:
 
 
 def resources(request: SpecRequest) -> dict[str, Any]:
-    """Return `linux.resources`. Raises InvalidParameter."""
+    """Return `linux.resources`. Raises InvalidParameter, InvalidShares."""
     host_config = request.container.host_config
+    if host_config.cpu_shares < 0:
+        raise InvalidShares(host_config.cpu_shares)
     result: dict[str, Any] = {"devices": _device_rules(host_config, request.devices)}
     if memory := _memory(host_config, v2=request.host.cgroup_v2):
         result["memory"] = memory
@@ -69,6 +79,12 @@ def changed_resources(host_config: HostConfig, *, v2: bool) -> dict[str, Any]:
     return result
 
 
+def lifted(changed: Mapping[str, Any]) -> list[str]:
+    """Return the controllers of which `changed_resources` take a limit away: pids, cpu (its quota)."""
+    numbers = {"pids": changed.get("pids", {}).get("limit", 0), "cpu": changed.get("cpu", {}).get("quota", 0)}
+    return [controller for controller, number in numbers.items() if number < 0]
+
+
 def _memory(host_config: HostConfig, *, v2: bool) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key, value in (
@@ -92,7 +108,7 @@ def _cpu(host_config: HostConfig) -> dict[str, Any]:
         period = _PERIOD
         quota = host_config.nano_cpus * period // 1_000_000_000
     values: dict[str, Any] = {
-        "shares": host_config.cpu_shares,
+        "shares": host_config.cpu_shares & _UNSIGNED,  # As Go converts what is below zero.
         "quota": quota,
         "period": period,
         "realtimeRuntime": host_config.cpu_realtime_runtime,

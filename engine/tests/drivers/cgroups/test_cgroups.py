@@ -86,3 +86,21 @@ async def test_what_has_ended_meanwhile_is_no_longer_frozen(tmp_path: Path, monk
 def test_unknown_driver(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="nope"):
         Cgroups(Settings(driver="nope", root=tmp_path))
+
+
+async def test_limits_are_lifted_v2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cgroups, directory = _v2(tmp_path), tmp_path / "docker" / _ID
+    directory.mkdir(parents=True)
+    monkeypatch.setattr(Cgroups, "_living", lambda *_: directory)
+    await cgroups.lift(_ID, 7, ["pids", "cpu"])
+    assert ((directory / "pids.max").read_text(), (directory / "cpu.max").read_text()) == ("max", "max")
+
+
+async def test_what_a_runtime_has_left_goes(tmp_path: Path) -> None:
+    (tmp_path / "cpu" / "docker" / _ID).mkdir(parents=True)
+    (tmp_path / "pids" / "docker" / _ID / "in use").mkdir(parents=True)
+    cgroups = Cgroups(Settings(driver="cgroupfs", root=tmp_path))
+    await cgroups.remove(_ID)
+    await cgroups.remove(_ID)
+    assert not (tmp_path / "cpu" / "docker" / _ID).exists()
+    assert (tmp_path / "pids" / "docker" / _ID).exists()
