@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 
@@ -16,42 +15,7 @@ from compat_tests.clients.dns import NOERROR, NXDOMAIN, SERVFAIL, Reply, Upstrea
 from compat_tests.clients.namespaces import call_in_network
 from compat_tests.clients.rawhttp import RawHttp
 from compat_tests.clients.waiting import eventually
-
-
-class Container:
-    """A running container that asks for names."""
-
-    def __init__(self, cli: DockerCli, name: str, *options: str) -> None:
-        self.id = cli.ok("run", "-d", "--name", name, *options, "busybox", "sleep", "600")
-        self.name = name
-        self._cli = cli
-        self.pid = int(self.inspect("{{.State.Pid}}"))
-
-    def inspect(self, template: str) -> str:
-        return self._cli.ok("inspect", "-f", template, self.name)
-
-    def address(self, network: str = "front", field: str = "IPAddress") -> str:
-        return self.inspect(f"{{{{.NetworkSettings.Networks.{network}.{field}}}}}")
-
-    def ask(self, name: str, kind: int = dns.A, **options: Any) -> Reply:
-        return call_in_network(self.pid, lambda: dns.ask(name, kind, **options))
-
-    def knows(self, name: str, kind: int = dns.A) -> bool:
-        """Whether there is an answer; servers outside may be out of reach, or say that there is none."""
-        try:
-            return self.ask(name, kind, timeout=0.5).code == NOERROR
-        except TimeoutError:
-            return False
-
-
-@pytest.fixture
-def run(cli: DockerCli) -> Callable[..., Container]:
-    return lambda name, *options: Container(cli, name, *options)
-
-
-@pytest.fixture
-def front(cli: DockerCli) -> None:
-    cli.ok("network", "create", "--ipv6", "--subnet", "10.215.1.0/24", "--subnet", "fd15:1::/64", "front")
+from compat_tests.networks.asker import Container
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 ADDRESS = "127.0.0.11"
 _IDLE = 10.0  # seconds that a TCP client may be silent
 _PENDING = 4096  # questions of one container at a time; a process asks a few
+_CLIENTS = 256  # TCP connections of one container at a time: each costs the daemon a descriptor
 
 Answer = Callable[[bytes, bool], Awaitable[bytes | None]]
 
@@ -57,6 +58,7 @@ class DnsServer:
         """`answer` gets a message and whether it came over TCP; it returns the reply, or None for silence."""
         self._answer = answer
         self._tasks: set[asyncio.Task[None]] = set()
+        self._clients = 0
         self._transport: asyncio.DatagramTransport | None = None
         self._listener: asyncio.Server | None = None
 
@@ -77,21 +79,29 @@ class DnsServer:
             self._transport.sendto(reply, source)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer a TCP client's questions one after the other."""
+        """Serve a TCP client, if there are not too many."""
+        self._clients += 1
         try:
-            while True:
-                async with asyncio.timeout(_IDLE):
-                    length = int.from_bytes(await reader.readexactly(2), "big")
-                    wire = await reader.readexactly(length)
-                reply = await self._answer(wire, True)
-                if reply is None:
-                    return
-                writer.write(len(reply).to_bytes(2, "big") + reply)
-                await writer.drain()
+            if self._clients <= _CLIENTS:
+                await self._converse(reader, writer)
         except (OSError, asyncio.IncompleteReadError, TimeoutError):
             return
         finally:
+            self._clients -= 1
             writer.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer questions one after the other."""
+        while True:
+            async with asyncio.timeout(_IDLE):
+                length = int.from_bytes(await reader.readexactly(2), "big")
+                wire = await reader.readexactly(length)
+            reply = await self._answer(wire, True)
+            if reply is None:
+                return
+            writer.write(len(reply).to_bytes(2, "big") + reply)
+            async with asyncio.timeout(_IDLE):
+                await writer.drain()
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

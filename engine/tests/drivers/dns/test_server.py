@@ -3,7 +3,9 @@
 import asyncio
 import socket
 
-from engine.drivers.dns import messages
+import pytest
+
+from engine.drivers.dns import messages, server
 from engine.drivers.dns.forward import Forwarder
 from engine.drivers.dns.server import DnsServer, DnsSockets, open_sockets
 from engine.tests.drivers.dns.test_messages import question
@@ -56,6 +58,25 @@ async def test_rubbish_does_not_stop_it() -> None:
             client.sendto(rubbish, ("127.0.0.11", udp))
     assert await _ask(udp, question("web"))
     server.close()
+
+
+async def test_too_many_clients_are_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_CLIENTS", 2)
+    serving, sockets = await _started(_addresses)
+    _, tcp = sockets.ports
+    clients = [await asyncio.open_connection("127.0.0.11", tcp) for _ in range(2)]
+    reader, writer = await asyncio.open_connection("127.0.0.11", tcp)
+    assert await asyncio.wait_for(reader.read(), 2) == b""
+    clients.pop()[1].close()
+    writer.close()
+    await asyncio.sleep(0.05)
+    clients.append(await asyncio.open_connection("127.0.0.11", tcp))
+    reader, writer = clients[-1]
+    writer.write(len(question("web")).to_bytes(2, "big") + question("web"))
+    assert await asyncio.wait_for(reader.readexactly(2), 2)
+    for _, each in clients:
+        each.close()
+    serving.close()
 
 
 async def test_questions_are_passed_on_and_keep_their_number() -> None:
