@@ -12,81 +12,19 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import pytest
 
 from compat_tests.clients import outside
-from compat_tests.clients.cli import DockerCli
-from compat_tests.clients.daemon import Daemon
 from compat_tests.clients.namespaces import PrivateNamespaces, call_in_network
 from compat_tests.clients.outside import Outside
 from compat_tests.clients.waiting import eventually
 from compat_tests.conftest import Suite, finish, load_busybox
+from compat_tests.networks.site import Site, seen_outside
 
 # Seconds within which an answer would have come that is not to come.
 SOON = 0.3
 SECOND = "203.0.113.77"
-# Says who asks: the address that the container sees.
-WHO = (
-    "mkdir -p /www/cgi-bin; printf '#!/bin/sh\\necho; echo $REMOTE_ADDR\\n' > /www/cgi-bin/who; "
-    "chmod +x /www/cgi-bin/who; exec httpd -f -p 80 -h /www"
-)
-
-
-@dataclass
-class Site:
-    """An engine, and the machine beside it."""
-
-    engine: Daemon
-    outside: Outside
-
-    @property
-    def cli(self) -> DockerCli:
-        return self.engine.cli
-
-    def serve(self, *arguments: str, name: str = "web") -> None:
-        self.cli.ok("run", "-d", "--name", name, *arguments, "busybox", "sh", "-c", WHO)
-
-    def here(self, address: str, port: int, timeout: float = 1) -> str:
-        """Who the container sees when the engine's machine asks; empty when nobody answers."""
-        return self.engine.namespaces.call(lambda: ask(address, port, timeout))
-
-    def there(self, address: str, port: int, timeout: float = 1) -> str:
-        """Who the container sees when the other machine asks; empty when nobody answers."""
-        return self.outside.call(lambda: ask(address, port, timeout))
-
-    def inside(self, container: str, address: str, port: int = 80, timeout: float = 1) -> str:
-        """Who the container sees when another container asks; empty when nobody answers."""
-        return call_in_network(self.pid(container), lambda: ask(address, port, timeout))
-
-    def pid(self, container: str) -> int:
-        return int(self.cli.ok("inspect", "-f", "{{.State.Pid}}", container))
-
-    def address(self, container: str, network: str, field: str = "IPAddress") -> str:
-        return self.cli.ok("inspect", "-f", f"{{{{.NetworkSettings.Networks.{network}.{field}}}}}", container)
-
-    def port(self, container: str, port: str = "80") -> int:
-        return int(self.cli.ok("port", container, port).splitlines()[0].rsplit(":", 1)[1])
-
-    def shell(self, command: str) -> str:
-        argv = self.engine.namespaces.command(["sh", "-c", command])
-        return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-
-
-def plain(answer: str) -> str:
-    return answer.strip().strip("[]").removeprefix("::ffff:")
-
-
-def ask(address: str, port: int, timeout: float) -> str:
-    try:
-        with socket.create_connection((address, port), timeout) as connection:
-            connection.settimeout(timeout)
-            connection.sendall(b"GET /cgi-bin/who HTTP/1.0\r\n\r\n")
-            answer = b"".join(iter(lambda: connection.recv(4096), b""))
-    except OSError:
-        return ""
-    return plain(answer.decode().strip().rpartition("\n")[2])
 
 
 def ask_udp(address: str, port: int) -> bytes:
@@ -200,15 +138,15 @@ def test_containers_that_are_not_to_talk_do_not(site: Site) -> None:
 def test_containers_go_out_under_the_hosts_address(site: Site) -> None:
     _dual_stack(site, "front", 1)
     site.cli.ok("run", "-d", "--name", "user", "--network", "front", "busybox", "sleep", "600")
-    assert _seen_outside(site, "user", outside.OWN) == outside.HOST
-    assert _seen_outside(site, "user", outside.OWN_IPV6) == outside.HOST_IPV6
+    assert seen_outside(site, "user", outside.OWN) == outside.HOST
+    assert seen_outside(site, "user", outside.OWN_IPV6) == outside.HOST_IPV6
 
 
 @pytest.mark.wharfd_only("dockerd 28.5 drops the answers")
 def test_containers_may_go_out_under_their_own_address(site: Site) -> None:
     _dual_stack(site, "open", 4, "-o", "com.docker.network.bridge.enable_ip_masquerade=false")
     site.cli.ok("run", "-d", "--name", "user", "--network", "open", "busybox", "sleep", "600")
-    assert _seen_outside(site, "user", outside.OWN) == site.address("user", "open")
+    assert seen_outside(site, "user", outside.OWN) == site.address("user", "open")
 
 
 def test_containers_may_go_out_under_a_certain_address(site: Site) -> None:
@@ -216,26 +154,9 @@ def test_containers_may_go_out_under_a_certain_address(site: Site) -> None:
     site.shell(f"ip address add {SECOND}/32 dev wire0")
     site.cli.ok("run", "-d", "--name", "user", "--network", "front", "busybox", "sleep", "600")
     try:
-        assert _seen_outside(site, "user", outside.OWN) == SECOND
+        assert seen_outside(site, "user", outside.OWN) == SECOND
     finally:
         site.shell(f"ip address del {SECOND}/32 dev wire0")
-
-
-def _seen_outside(site: Site, container: str, address: str) -> str:
-    """Who a server on the other machine sees when the container calls."""
-
-    def listen() -> socket.socket:
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        return socket.create_server((address, 0), family=family)
-
-    with site.outside.call(listen) as server:
-        server.settimeout(5)
-        port = server.getsockname()[1]
-        with site.cli.spawn("exec", container, "nc", "-w", "3", address, str(port)) as process:
-            connection, peer = server.accept()
-            connection.close()
-            process.wait()
-    return str(peer[0])
 
 
 def test_an_internal_network_is_on_its_own(site: Site) -> None:
@@ -280,7 +201,7 @@ def test_gateway_modes(
             timeout = 1 if expected else SOON
             assert bool(site.there(site.address(container, "front", field), 80, timeout)) is expected
         assert not site.inside("stranger", site.address("private", "front", field), timeout=SOON)
-    assert (_seen_outside(site, "user", outside.OWN) == outside.HOST) is masqueraded
+    assert (seen_outside(site, "user", outside.OWN) == outside.HOST) is masqueraded
     ports = site.cli.ok("inspect", "-f", "{{json .NetworkSettings.Ports}}", "web")
     host_port = "" if "gateway_mode_ipv4=routed" in options else "8080"
     assert ports == (
@@ -446,7 +367,7 @@ def test_a_host_that_did_not_route_does_so_for_containers_alone(site: Site, suit
         assert fresh.shell("iptables -S FORWARD").splitlines()[0] == "-P FORWARD DROP"
         fresh.serve("-p", "8080:80")
         eventually(lambda: fresh.there(outside.HOST, 8080) == outside.OWN)
-        assert _seen_outside(fresh, "web", outside.OWN) == outside.HOST
+        assert seen_outside(fresh, "web", outside.OWN) == outside.HOST
         assert not fresh.there("198.51.100.99", 80)
         daemon.wipe()
     finally:

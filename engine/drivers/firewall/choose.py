@@ -4,6 +4,8 @@ import logging
 import shutil
 from pathlib import Path
 
+from engine.drivers.firewall import firewalld
+from engine.drivers.firewall.firewalld import BesideFirewalld
 from engine.drivers.firewall.iptables import IptablesFirewall
 from engine.drivers.firewall.nft import NftablesUnavailable
 from engine.drivers.firewall.nftables import NftablesFirewall
@@ -32,7 +34,8 @@ def open_firewall(backend: str, name: str, *, enabled: bool = True) -> Firewall:
     first, other = (iptables, nftables) if chosen == "iptables" else (nftables, iptables)
     if first is None:
         raise FileNotFoundError(f"{chosen} is not installed")
-    return Successor(first, other) if other else first
+    firewall = Successor(first, other) if other else first
+    return BesideFirewalld(firewall) if firewalld.is_installed() else firewall
 
 
 def _nftables(name: str, *, ipv6: bool) -> NftablesFirewall | None:
