@@ -1,5 +1,6 @@
 """update: limits at once, restart policies, refusals."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -83,12 +84,13 @@ def test_a_limit_of_pids_goes(api: RawHttp, start: Callable[..., str]) -> None:
     container = start("sleep", "600", HostConfig={"PidsLimit": 50})
     answer = api.post(f"/containers/{container}/update", {"PidsLimit": -1})
     assert (answer.status, answer.json()) == (200, {"Warnings": None})
-    assert "limit" not in pids(api, container)
+    assert most_pids(api, container) is None
 
 
-def pids(api: RawHttp, container: str) -> dict[str, int]:
-    found: dict[str, int] = api.get(f"/containers/{container}/stats?stream=0&one-shot=1")["pids_stats"]
-    return found
+def most_pids(api: RawHttp, container: str) -> int | None:
+    """The limit; None for no limit, which is not there on cgroup v1 and the largest number on v2."""
+    limit: int | None = api.get(f"/containers/{container}/stats?stream=0&one-shot=1")["pids_stats"].get("limit")
+    return None if limit == (1 << 64) - 1 else limit
 
 
 def runtimes(api: RawHttp) -> list[str]:
@@ -99,11 +101,11 @@ def test_limits_are_lifted_with_each_runtime(api: RawHttp, start: Callable[..., 
     for runtime in runtimes(api):
         limited = {"PidsLimit": 50, "CpuPeriod": 100_000, "CpuQuota": 50_000}
         container = start("sleep", "600", HostConfig={**limited, "Runtime": runtime})
-        assert pids(api, container)["limit"] == 50
+        assert most_pids(api, container) == 50
         for body in ({"PidsLimit": -1}, {"PidsLimit": 60}, {"PidsLimit": 0}, {"CpuQuota": -1}):
             answer = update(api, container, **body)
             assert (answer.status, answer.body) == (200, b'{"Warnings":null}\n'), (runtime, body)
-            assert pids(api, container).get("limit") == (60 if body == {"PidsLimit": 60} else None)
+            assert most_pids(api, container) == (60 if body == {"PidsLimit": 60} else None)
 
 
 @pytest.mark.parametrize("quota", [-1, -5])
@@ -117,8 +119,9 @@ def test_no_quota_at_all(api: RawHttp, start: Callable[..., str], quota: int) ->
 @pytest.mark.parametrize(
     ("body", "status", "message"),
     [
-        ({"CpuShares": -5}, 500, "the maximum allowed cpu-shares is 262144"),
-        ({"CpuShares": 300_000}, 500, "the maximum allowed cpu-shares is 262144"),
+        # The runtime says it, or systemd.
+        ({"CpuShares": -5}, 500, "the maximum allowed cpu-shares is 262144|CPUWeight is out of range"),
+        ({"CpuShares": 300_000}, 500, "the maximum allowed cpu-shares is 262144|CPUWeight is out of range"),
         ({"MemorySwap": -1}, 200, ""),
         ({"MemorySwap": 64 << 20}, None, ""),
     ],
@@ -133,7 +136,7 @@ def test_what_only_the_runtime_judges(
         answer = update(api, start("sleep", "600", HostConfig={"Runtime": runtime}), **body)
         # Whether swap may be limited without memory is the kernel's to say: cgroup v1 and v2 differ.
         assert status in (None, answer.status), (runtime, answer.body)
-        assert message in answer.body.decode()
+        assert re.search(message, answer.body.decode())
 
 
 def test_shares_below_zero_are_told_at_the_start(api: RawHttp, create: Callable[..., str]) -> None:
