@@ -1,7 +1,9 @@
 """Restart policies over restarts of the daemon, the order of starts, unhealthy containers; memory kills as they happen."""
 
+import random
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -121,3 +123,18 @@ def test_a_memory_kill_is_told_while_the_container_runs(api: RawHttp, start: Cal
     path = f'/events?since={since}&until={int(time.time()) + 1}&filters={{"container":["{container}"],"event":["oom"]}}'
     with api.stream("GET", path) as events:
         assert [event["Action"] for event in events.lines()] == ["oom"]
+
+
+def test_removal_in_the_midst_of_restarts(api: RawHttp, create: Callable[..., str]) -> None:
+    chance = random.Random(11)
+    containers = {create("false", **policy("always")): chance.uniform(0, 1.2) for _ in range(24)}
+
+    def live(container: str) -> int:
+        assert api.post(f"/containers/{container}/start").status == 204
+        time.sleep(containers[container])
+        return api.request("DELETE", f"/containers/{container}?force=1&v=1").status
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(live, containers)) == {204}
+    time.sleep(0.5)
+    assert not {each["Id"] for each in api.get("/containers/json?all=1")} & set(containers)
