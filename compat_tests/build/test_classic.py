@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from compat_tests.clients.buildcontext import build, context
+from compat_tests.clients.buildcontext import build, context, forget_built
 from compat_tests.clients.cli import DockerCli
 from compat_tests.clients.daemon import Daemon
 from compat_tests.clients.rawhttp import RawHttp
@@ -23,12 +23,7 @@ from compat_tests.clients.waiting import eventually
 @pytest.fixture(autouse=True)
 def no_images_left(engine: Daemon) -> Iterator[None]:
     yield
-    engine.wipe()
-    for _ in range(2):
-        for image in engine.api.get("/images/json?all=1"):
-            if "busybox:latest" not in image["RepoTags"]:
-                engine.api.request("DELETE", f"/images/{image['Id']}?force=1")
-    engine.api.request("POST", "/build/prune?all=1")
+    forget_built(engine)
 
 
 def history(api: RawHttp, image: str) -> list[str]:
@@ -277,7 +272,19 @@ _MISSING = "file not found in build context or excluded by .dockerignore: stat n
                 "no such user: nouser"
             },
         ),
+        ("COPY ../x /x", {"message": "COPY failed: forbidden path outside the build context: ../x ()"}),
+        (
+            "ADD http://127.0.0.1:1/x /x",
+            {
+                "message": 'ADD failed: Get "http://127.0.0.1:1/x": dial tcp 127.0.0.1:1: connect: connection refused',
+            },
+        ),
         ("STOPSIGNAL BAD", {"message": "invalid signal: BAD"}),
+        ("ENV a=${b:%x}", {"message": 'failed to process "${b:%x}": unsupported modifier (:%) in substitution'}),
+        (
+            "FROM --platform=a/b/c/d busybox",
+            {"message": 'failed to parse platform a/b/c/d: "a/b/c/d": cannot parse platform specifier: invalid argument'},
+        ),
         ("USER nouser\nRUN true", {"message": "unable to find user nouser: no matching entries in passwd file"}),
     ],
 )

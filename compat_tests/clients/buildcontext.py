@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from compat_tests.clients.daemon import Daemon
 from compat_tests.clients.rawhttp import RawHttp
 
 Files = Mapping[str, str | bytes | tuple[bytes, int]]
@@ -72,3 +73,13 @@ def build(api: RawHttp, body: bytes, headers: dict[str, str] | None = None, **qu
     if answer.status != 200:
         return Built(answer.status, message=answer.message)
     return Built(200, [json.loads(line) for line in answer.body.splitlines() if line.strip()])
+
+
+def forget_built(engine: Daemon) -> None:
+    """Remove containers, the build cache, and all images but busybox."""
+    engine.wipe()
+    for _ in range(2):
+        for image in engine.api.get("/images/json?all=1"):
+            if "busybox:latest" not in image["RepoTags"]:
+                engine.api.request("DELETE", f"/images/{image['Id']}?force=1")
+    engine.api.request("POST", "/build/prune?all=1")

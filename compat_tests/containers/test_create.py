@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -138,3 +139,9 @@ def test_defaults_that_inspect_shows(api: RawHttp) -> None:
     assert found["Path"] == "sh"
     assert found["Args"] == []
     assert found["State"]["StartedAt"] == "0001-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize("body", [{"Env": ["A=b\0c"]}, {"HostConfig": {"Tmpfs": {"/x\0y": ""}}}, {"Hostname": "a\0b"}])
+def test_null_bytes_go_no_further(api: RawHttp, create: Callable[..., str], body: dict[str, Any]) -> None:
+    """A runtime in C would take what is before one for all of it."""
+    assert api.post(f"/containers/{create('true', **body)}/start").status == 500

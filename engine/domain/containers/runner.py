@@ -32,6 +32,7 @@ from engine.domain.containers.streams import Streams
 from engine.drivers.cgroups.cgroups import Cgroups
 from engine.drivers.confine.pin import unpin_all
 from engine.drivers.runtime import first_process
+from engine.drivers.runtime.configuration import encoded
 from engine.drivers.runtime.conmon import Conmon, Monitored
 from engine.drivers.runtime.failures import RuntimeFailed, UnknownProcess
 from engine.drivers.runtime.oci import Make, OciRuntime, Runtimes, UnknownRuntime
@@ -118,7 +119,7 @@ class Runner:
             raise RuntimeUnfit
         rootfs, prepared = await self._prepare(container)
         spec = oci_spec(await self._machinery.host.spec_request(container, rootfs, prepared))
-        await asyncio.to_thread((bundle / "config.json").write_bytes, msgspec.json.encode(runtime.prepared(spec)))
+        await asyncio.to_thread((bundle / "config.json").write_bytes, encoded(runtime.prepared(spec)))
         monitored = await self._create(container, runtime, bundle, checkpoint)
         self._machinery.cgroups.shelter(monitored.monitor_pid)
         await runtime.learn(container.id, spec)

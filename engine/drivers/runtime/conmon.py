@@ -18,6 +18,7 @@ import msgspec
 
 from engine.drivers.linux.pidfd import wait_exit
 from engine.drivers.runtime import console, failures
+from engine.drivers.runtime.configuration import encoded
 from engine.drivers.runtime.console import Console
 from engine.drivers.runtime.monitor import Message, Monitor, reap
 from engine.drivers.runtime.oci import ENVIRONMENT, OciRuntime
@@ -315,7 +316,7 @@ def _stream_flags(tty: bool, stdin: bool, leave_open: bool) -> list[str]:
 
 def _write_exec(directory: Path, process: Mapping[str, Any]) -> None:
     """Blocks; call in a thread."""
-    (directory / "process.json").write_bytes(msgspec.json.encode(process))
+    (directory / "process.json").write_bytes(encoded(process))
 
 
 def _command(bundle: Path) -> str:

@@ -13,10 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from engine.drivers.linux import proc
 from engine.drivers.linux.output_pipe import OutputPipe
+from engine.drivers.runtime.configuration import encoded
 from engine.drivers.runtime.failures import RuntimeFailed
 from engine.drivers.runtime.oci import ENVIRONMENT, OciRuntime
 
@@ -39,7 +38,7 @@ class Bundle:
 async def run(runtime: OciRuntime, bundle: Bundle, sink: Sink) -> int:
     """Run a container to its end; return its exit code. Cancelled, it is killed. Raises OSError."""
     spec: Mapping[str, Any] = runtime.prepared(bundle.spec)
-    await asyncio.to_thread((bundle.directory / "config.json").write_bytes, msgspec.json.encode(spec))
+    await asyncio.to_thread((bundle.directory / "config.json").write_bytes, encoded(spec))
     readers = [OutputPipe(partial(sink, stream)) for stream in (1, 2)]
     try:
         pid = await _start(runtime, bundle, readers)

@@ -352,7 +352,7 @@ def _platform(text: str) -> Platform:
     try:
         return parse_platform(text)
     except InvalidPlatform as error:
-        raise InvalidParameter(f"failed to parse platform : {error}") from error
+        raise InvalidParameter(f"failed to parse platform {text}: {error}") from error
 
 
 def _reference(name: str) -> Reference | None:

@@ -1,6 +1,7 @@
 """One step of a classic build: from its stage's image to the next one."""
 
 import asyncio
+import posixpath
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from engine.domain.builder.dockerfile.convert.stages import StageState, Step
 from engine.domain.builder.dockerfile.git_refs import parse_git_ref
 from engine.domain.builder.dockerfile.instructions import Copy, Health, Instruction, Run, Single
 from engine.domain.builder.dockerfile.shell import expand
-from engine.domain.builder.failures import ProcessFailed, VertexFailed
+from engine.domain.builder.failures import NO_SOURCE_KEY, ProcessFailed, VertexFailed
 from engine.domain.builder.job import Job
 from engine.domain.builder.llb.ops import CopyAction, Edge, FileOp, Vertex
 from engine.domain.builder.snapshot import NamedLayer, Snapshot, Snapshots
@@ -104,8 +105,7 @@ class Steps:
 
     def _remark(self, stage: StageState, instruction: Instruction) -> None:
         old = stage.image.config.healthcheck
-        overriding = isinstance(instruction, Health) and instruction.check.test != ["NONE"]
-        if overriding and old and old.test and old.test[0] != "NONE":
+        if isinstance(instruction, Health) and old and old.test and old.test[0] != "NONE":
             self._output.line(f"Note: overriding previous HEALTHCHECK: {history.bracketed(old.test)}")
 
     def _dispatch(self, scope: Scope, stage: StageState, step: Step) -> str:
@@ -176,6 +176,8 @@ class Steps:
         if plain:
             async with self._workshop.solver.tree(tree, self._job) as root:
                 for path in plain:
+                    if local and posixpath.normpath(path).split("/")[0] == "..":
+                        raise StepFailed(f"{copy.word} failed: forbidden path outside the build context: {path} ()")
                     found = await self._workshop.snapshots.confine.archives.stat(View(root), f"/{path.lstrip('/')}")
                     if found.get("missing"):
                         where = "file not found in build context or excluded by .dockerignore: " if local else ""
@@ -282,4 +284,4 @@ def _copy_failure(error: VertexFailed, copy: Copy, sources: Sequence[str]) -> St
             f"unable to convert uid/gid chown string to host mapping: can't find uid for user {name}: "
             f"no such user: {name}"
         )
-    return StepFailed(f"{copy.word} failed: {text}")
+    return StepFailed(f"{copy.word} failed: {text.removeprefix(f'{NO_SOURCE_KEY}: ')}")

@@ -267,6 +267,6 @@ class _Lexer:
                 lacking = "is not allowed to be unset" if value is None else "is not allowed to be empty"
                 raise InstructionWrong(f"{name}: {word or lacking}")
             return value or ""
-        if kind and kind in "#%":
+        if kind and kind in "#%" and not nullable:
             return trimmed(value or "", word, kind)
         raise InstructionWrong(f"unsupported modifier (:{kind}) in substitution")
