@@ -325,10 +325,6 @@ SCENARIOS = (
     Scenario("stop", 0.5, _stop, rounds=5),
     Scenario("build", 0.3, _built, rounds=5, quick=3),
     Scenario("build-cached", 0.7, _built_again, prepare=_prepare_built),
-    *(
-        Scenario(f"context{suffix}", 1.0, of.build, prepare=of.prepare, finish=of.finish, rounds=5, quick=1)
-        for suffix, of in (("", contexts.LARGE), ("-small", contexts.SMALL))
-    ),
     Scenario("log-write", 0.35, _log_write, rounds=3, quick=1),
     Scenario("logs", 0.5, _logs(lines=500_000), prepare=_prepare_logs, finish=_finish_logs, rounds=3, quick=1),
     Scenario("logs-tail", 1.0, _logs("--tail", "10", lines=10), prepare=_prepare_logs, finish=_finish_logs, rounds=41),
@@ -355,5 +351,9 @@ SCENARIOS = (
     ),
     Scenario(
         "memory-50", 0.35, _memory_idle, rounds=1, quick=1, unit="MiB", prepare=_prepare_fifty, finish=_finish_many
+    ),
+    *(
+        Scenario(f"context{suffix}", 1.0, of.build, prepare=of.prepare, finish=of.finish, rounds=5, quick=1)
+        for suffix, of in (("", contexts.LARGE), ("-small", contexts.SMALL))
     ),
 )
