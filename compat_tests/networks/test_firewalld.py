@@ -55,6 +55,10 @@ def _goes_out(site: Site) -> bool:
         return False
 
 
+def _in_the_zone(firewalld: Firewalld) -> set[str]:
+    return set(firewalld.command("--zone=docker", "--list-interfaces").stdout.split())
+
+
 def test_it_lets_containers_be(guarded: tuple[Site, Firewalld]) -> None:
     site, firewalld = guarded
     for name in ("front", "back"):
@@ -63,14 +67,14 @@ def test_it_lets_containers_be(guarded: tuple[Site, Firewalld]) -> None:
     site.cli.ok("run", "-d", "--name", "user", "--network", "back", "busybox", "sleep", "600")
     _require_passage(site)
     bridges = {f"br-{site.cli.ok('network', 'inspect', '-f', '{{.Id}}', name)[:12]}" for name in ("front", "back")}
-    assert set(firewalld.command("--zone=docker", "--list-interfaces").stdout.split()) >= bridges
+    eventually(lambda: bridges <= _in_the_zone(firewalld))
     for _ in range(2):
         assert firewalld.command("--reload").returncode == 0
         _require_passage(site)
     site.cli.ok("rm", "-f", "web", "user")
     for name in ("front", "back"):
         site.cli.ok("network", "rm", name)
-    eventually(lambda: not bridges & set(firewalld.command("--zone=docker", "--list-interfaces").stdout.split()))
+    eventually(lambda: not bridges & _in_the_zone(firewalld))
 
 
 @pytest.mark.wharfd_only("dockerd's containers are cut off when firewalld is started again")

@@ -11,6 +11,7 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,7 @@ from compat_tests.networks.asker import Container
 HEADER = struct.pack("!6H", 7, 0x100, 1, 0, 0, 0)
 ENDING = struct.pack("!2H", dns.A, 1)
 CLIENTS = 600
+MEMORY = 32 << 10
 
 
 def malformed() -> list[bytes]:
@@ -108,8 +110,17 @@ def test_clients_that_say_nothing_hold_up_nobody(pair: tuple[Container, Containe
         assert api.request("GET", "/_ping").status == 200
 
 
-def test_a_flood_of_questions_leaves_others_their_answers(pair: tuple[Container, Container], api: RawHttp) -> None:
+def resident(engine: Daemon) -> int:
+    """KiB of memory."""
+    status = Path(f"/proc/{engine.pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
+
+
+def test_a_flood_of_questions_leaves_others_their_answers(
+    pair: tuple[Container, Container], api: RawHttp, engine: Daemon
+) -> None:
     rogue, user = pair
+    before = resident(engine)
     expected = Reply(NOERROR, [rogue.address()])
     question = HEADER + b"\x07example\x03com\0" + ENDING
     until = time.monotonic() + 2
@@ -127,6 +138,7 @@ def test_a_flood_of_questions_leaves_others_their_answers(pair: tuple[Container,
             assert api.request("GET", "/_ping").status == 200
         flooding.result()
     assert user.ask("rogue") == expected
+    assert resident(engine) < before + MEMORY
 
 
 def test_the_name_server_is_nobody_elses(pair: tuple[Container, Container]) -> None:

@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -20,7 +21,7 @@ from compat_tests.clients.namespaces import PrivateNamespaces, call_in_network
 from compat_tests.clients.outside import Outside
 from compat_tests.clients.waiting import eventually
 from compat_tests.conftest import Suite, finish, load_busybox
-from compat_tests.networks.site import Site, seen_outside
+from compat_tests.networks.site import WHO, Site, seen_outside
 
 # Seconds within which an answer would have come that is not to come.
 SOON = 0.3
@@ -214,6 +215,7 @@ def test_a_loopback_port_is_this_machines_alone(site: Site) -> None:
     eventually(lambda: site.here("127.0.0.1", 8080))
     assert not site.here(outside.HOST, 8080, timeout=SOON)
     assert not site.there(outside.HOST, 8080, timeout=SOON)
+    assert not site.there(site.address("web", "bridge"), 80, timeout=SOON), "a route is not enough"
     # A neighbour who sends packets for 127.0.0.1 onto the wire.
     setup = (
         "echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet; ip address del 127.0.0.1/8 dev lo; "
@@ -226,6 +228,15 @@ def test_a_loopback_port_is_this_machines_alone(site: Site) -> None:
         subprocess.run(site.outside.command(["ip", "address", "add", "127.0.0.1/8", "dev", "lo"]), check=True)
     site.cli.ok("run", "-d", "--name", "user", "busybox", "sleep", "600")
     assert not site.inside("user", "127.0.0.1", 8080, timeout=SOON)
+
+
+def test_a_loopback_port_of_ipv6_is_this_machines_alone(site: Site) -> None:
+    _dual_stack(site, "front", 1)
+    site.serve("--network", "front", "-p", "[::1]:8080:80")
+    eventually(lambda: site.here("::1", 8080))
+    assert not site.here(outside.HOST_IPV6, 8080, timeout=SOON)
+    assert not site.there(outside.HOST_IPV6, 8080, timeout=SOON)
+    assert not site.there(site.address("web", "front", "GlobalIPv6Address"), 80, timeout=SOON), "a route is not enough"
 
 
 def test_a_port_on_one_address(site: Site) -> None:
@@ -304,17 +315,45 @@ def test_ports_that_cannot_be_had(site: Site) -> None:
 
 
 @pytest.mark.wharfd_only("dockerd sets its rules again at the bidding of firewalld alone")
-@pytest.mark.parametrize("flush", ["nft flush ruleset", "iptables -F; iptables -t nat -F; ip6tables -F"])
+@pytest.mark.parametrize(
+    "flush", ["nft flush ruleset", "iptables -F; iptables -t nat -F; ip6tables -F; ip6tables -t nat -F"]
+)
 def test_rules_that_are_flushed_come_back(site: Site, flush: str) -> None:
     _dual_stack(site, "front", 1)
     _dual_stack(site, "back", 2)
-    site.serve("--network", "front", "-p", "8080:80")
+    site.serve("--network", "front", "-p", "8080:80", "-p", "127.0.0.1:8081:80")
     site.cli.ok("run", "-d", "--name", "user", "--network", "back", "busybox", "sleep", "600")
     eventually(lambda: site.there(outside.HOST, 8080))
     for _ in range(3):
         site.shell(flush)
         eventually(lambda: site.there(outside.HOST, 8080) == outside.OWN)
+        eventually(lambda: site.there(outside.HOST_IPV6, 8080) == outside.OWN_IPV6)
+        eventually(lambda: site.here("127.0.0.1", 8081))
         eventually(lambda: not site.inside("user", site.address("web", "front"), timeout=SOON))
+        assert not site.there(outside.HOST, 8081, timeout=SOON)
+
+
+@pytest.mark.wharfd_only("dockerd sets its rules again at the bidding of firewalld alone")
+def test_rules_are_flushed_while_containers_come_and_go(site: Site) -> None:
+    _dual_stack(site, "front", 1)
+    site.serve("--network", "front", "-p", "8080:80")
+    until = time.monotonic() + 5
+
+    def churn() -> None:
+        while time.monotonic() < until:
+            # What a flush meets half way may fail; what must not is what comes afterwards.
+            site.cli.run("run", "--rm", "--network", "front", "-p", "127.0.0.1::80", "busybox", "true")
+
+    with ThreadPoolExecutor(2) as pool:
+        churning = [pool.submit(churn) for _ in range(2)]
+        while time.monotonic() < until:
+            site.shell("nft flush ruleset")
+            time.sleep(0.3)
+        for each in churning:
+            each.result()
+    eventually(lambda: site.there(outside.HOST, 8080) == outside.OWN)
+    site.cli.ok("run", "-d", "--name", "last", "--network", "front", "-p", "8082:80", "busybox", "sh", "-c", WHO)
+    eventually(lambda: site.there(outside.HOST, 8082) == outside.OWN)
 
 
 def test_what_the_user_drops_is_dropped(site: Site) -> None:
