@@ -70,6 +70,23 @@ def test_a_killed_daemon_leaves_nothing_of_a_command(daemon: Daemon, project: Bu
     project.ok("--secret", f"id=s,src={project.directory}/secret")
 
 
+def test_a_killed_daemon_leaves_nothing_of_a_command_on_scratch(daemon: Daemon, project: Buildx) -> None:
+    marker = f"88{time.time_ns() % 10**6}"
+    before = leaks.footprint(daemon)
+    command = '["/b/bin/busybox", "sh", "-c", "echo begun; sleep {}"]'
+    dockerfile = f"FROM scratch\nRUN --mount=from=busybox,target=/b {command}\n"
+    project.write({"Dockerfile": dockerfile.format(marker)})
+    with project.cli.spawn(*project.arguments()) as process:
+        begun(process)
+        daemon.kill()
+        process.wait(30)
+    daemon.start()
+    eventually(lambda: not running(marker), 10)
+    leaks.check(daemon, before, but=KEPT)
+    project.write({"Dockerfile": dockerfile.format(0)})
+    project.ok()
+
+
 @pytest.mark.parametrize("delay", [0.2, 0.45])
 def test_a_daemon_killed_at_any_moment(daemon: Daemon, project: Buildx, delay: float) -> None:
     before = leaks.footprint(daemon)

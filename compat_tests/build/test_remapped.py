@@ -1,5 +1,6 @@
 """What is built with `--userns-remap` is what is built without: the same layers, byte for byte."""
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -12,8 +13,9 @@ import pytest
 from compat_tests.build.test_buildx_contexts import agent
 from compat_tests.clients.buildx import Buildx
 from compat_tests.clients.daemon import Daemon
+from compat_tests.clients.waiting import eventually
 from compat_tests.conftest import Suite
-from compat_tests.containers.test_userns import USER, ids
+from compat_tests.containers.test_userns import FIRST, USER, ids
 
 __all__ = ["agent", "ids"]  # Fixtures.
 
@@ -123,3 +125,28 @@ def test_steps_have_no_special_rights(suite: Suite, ids: None, tmp_path: Path) -
         found = project.build("--allow", "security.insecure")
         assert found.code == 1
         assert "privileged mode is incompatible with user namespaces" in found.text
+
+
+def test_a_killed_daemon_leaves_nothing_of_a_command(daemon: Daemon, tmp_path: Path) -> None:
+    project = Buildx(daemon.cli, tmp_path / "context")
+    project.write({"Dockerfile": "FROM busybox\nRUN echo begun; sleep 600\n"})
+    with project.cli.spawn(*project.arguments()) as process:
+        assert process.stderr is not None
+        next(line for line in process.stderr if line.rstrip().endswith(b" begun"))
+        assert remapped()
+        daemon.kill()
+        process.wait(30)
+    daemon.start()
+    eventually(lambda: not remapped())
+    project.write({"Dockerfile": "FROM busybox\nRUN true\n"})
+    project.ok()
+
+
+def remapped() -> list[str]:
+    """Processes in a user namespace with the remapped users' ids."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if str(FIRST) in (entry / "uid_map").read_text().split():
+                found.append(entry.name)
+    return found

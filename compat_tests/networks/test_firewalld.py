@@ -41,6 +41,13 @@ def guarded(
         other.close()
 
 
+def _furnish(site: Site) -> None:
+    for name in ("front", "back"):
+        site.cli.ok("network", "create", name)
+    site.serve("--network", "front", "-p", "8080:80")
+    site.cli.ok("run", "-d", "--name", "user", "--network", "back", "busybox", "sleep", "600")
+
+
 def _require_passage(site: Site) -> None:
     """What is published is reached, containers go out, and networks are apart."""
     eventually(lambda: site.there(outside.HOST, 8080) == outside.OWN, timeout=20)
@@ -61,10 +68,7 @@ def _in_the_zone(firewalld: Firewalld) -> set[str]:
 
 def test_it_lets_containers_be(guarded: tuple[Site, Firewalld]) -> None:
     site, firewalld = guarded
-    for name in ("front", "back"):
-        site.cli.ok("network", "create", name)
-    site.serve("--network", "front", "-p", "8080:80")
-    site.cli.ok("run", "-d", "--name", "user", "--network", "back", "busybox", "sleep", "600")
+    _furnish(site)
     _require_passage(site)
     bridges = {f"br-{site.cli.ok('network', 'inspect', '-f', '{{.Id}}', name)[:12]}" for name in ("front", "back")}
     eventually(lambda: bridges <= _in_the_zone(firewalld))
@@ -80,10 +84,7 @@ def test_it_lets_containers_be(guarded: tuple[Site, Firewalld]) -> None:
 @pytest.mark.wharfd_only("dockerd's containers are cut off when firewalld is started again")
 def test_it_comes_and_goes(guarded: tuple[Site, Firewalld]) -> None:
     site, firewalld = guarded
-    for name in ("front", "back"):
-        site.cli.ok("network", "create", name)
-    site.serve("--network", "front", "-p", "8080:80")
-    site.cli.ok("run", "-d", "--name", "user", "--network", "back", "busybox", "sleep", "600")
+    _furnish(site)
     firewalld.stop()
     _require_passage(site)
     firewalld.start()

@@ -9,6 +9,7 @@ import logging
 import shutil
 from collections.abc import Sequence
 
+from engine.drivers.firewall.delegating import Delegating
 from engine.drivers.firewall.rules import BridgeRules, Firewall, PortRule
 from engine.drivers.firewall.watch import RulesWatch, taken_from_table
 from engine.drivers.linux import proc
@@ -26,12 +27,11 @@ _MAKE_POLICY = (
 )
 
 
-class BesideFirewalld:
+class BesideFirewalld(Delegating):
     """A backend whose bridges firewalld lets be, as long as it runs. What firewalld refuses is a warning in the log."""
 
     def __init__(self, inner: Firewall) -> None:
-        self._inner = inner
-        self.name = inner.name
+        super().__init__(inner)
         self._bridges: set[str] = set()
         self._runs = False
         self._lock = asyncio.Lock()
@@ -40,7 +40,7 @@ class BesideFirewalld:
 
     async def replace(self, bridges: Sequence[BridgeRules], ports: Sequence[PortRule]) -> None:
         """Make these the rules, and no others; firewalld hears of them in the background."""
-        await self._inner.replace(bridges, ports)
+        await super().replace(bridges, ports)
         self._bridges = {each.bridge for each in bridges}
         if self._watch is None:
             self._watch = RulesWatch(taken_from_table("firewalld"), self._forgotten)
@@ -48,33 +48,17 @@ class BesideFirewalld:
 
     async def add_bridge(self, bridge: BridgeRules) -> None:
         """Let a bridge's traffic pass as it is to."""
-        await self._inner.add_bridge(bridge)
+        await super().add_bridge(bridge)
         if bridge.bridge not in self._bridges:
             self._bridges.add(bridge.bridge)
             await self._tell("--change-interface", [bridge.bridge])
 
     async def remove_bridge(self, bridge: BridgeRules) -> None:
         """Remove a bridge's rules."""
-        await self._inner.remove_bridge(bridge)
+        await super().remove_bridge(bridge)
         if bridge.bridge in self._bridges:
             self._bridges.discard(bridge.bridge)
             await self._tell("--remove-interface", [bridge.bridge])
-
-    async def publish(self, ports: Sequence[PortRule]) -> None:
-        """Add published ports."""
-        await self._inner.publish(ports)
-
-    async def unpublish(self, ports: Sequence[PortRule]) -> None:
-        """Remove published ports; those that are not there are no error."""
-        await self._inner.unpublish(ports)
-
-    async def clear(self) -> None:
-        """Remove all of this daemon's rules."""
-        await self._inner.clear()
-
-    async def drop_forwarded(self, versions: Sequence[int]) -> None:
-        """Let nothing be routed that no rule lets through."""
-        await self._inner.drop_forwarded(versions)
 
     def _forgotten(self) -> None:
         """firewalld's rules were removed: it is reloaded, started or ended; this comes several times each."""
@@ -106,7 +90,7 @@ class BesideFirewalld:
             self._watch.close()
         if self._joining is not None:
             self._joining.cancel()
-        self._inner.close()
+        super().close()
 
 
 def is_installed() -> bool:

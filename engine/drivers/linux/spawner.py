@@ -46,8 +46,9 @@ class Spawner:
         program = _Program(argv, list(files), env, new_session)
         with self._lock:
             ours, _ = self._sockets = self._sockets or self._begun()
-            self._programs.put(program)
             socket.send_fds(ours, [b"\0"], list(files.values()))
+            # Not before: one whose descriptors could not be sent would be started with those of the next.
+            self._programs.put(program)
         return program.pid.result()
 
     def _begun(self) -> tuple[socket.socket, socket.socket]:

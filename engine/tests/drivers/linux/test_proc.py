@@ -114,3 +114,10 @@ def test_the_spawner_keeps_nothing_open():
         address = server.getsockname()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(address)
+
+
+def test_the_spawner_goes_on_after_one_whose_descriptors_cannot_be_sent():
+    starter = spawner.Spawner()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        starter.spawn(["false"], {0: 1 << 20}, {}, new_session=False)
+    assert os.waitpid(starter.spawn(["true"], {}, {}, new_session=False), 0)[1] == 0
